@@ -1,0 +1,152 @@
+// The recorder: takes commands off two SQS queues, joins LiveKit rooms as a hidden bot, and records participants into a
+// bucket without transcoding.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/bombsimon/logrusr/v4"
+	"github.com/livekit/protocol/logger"
+	"github.com/livekit/protocol/utils/guid"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/notify"
+	"livekit-recorder/recorder/recording"
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/upload"
+	"livekit-recorder/recorder/worker"
+	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/queue"
+)
+
+func main() {
+	log := logrus.New()
+	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, log); err != nil {
+		log.WithError(err).Error("recorder failed")
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, log *logrus.Logger) error {
+	s, err := readSettings()
+	if err != nil {
+		return fmt.Errorf("read environment: %w", err)
+	}
+	log.SetLevel(s.logLevel)
+	name := guid.New("RR_")
+	entry := log.WithField("recorder", name)
+	lksdk.SetLogger(logger.LogRLogger(logrusr.New(sdkLog(log))))
+	ffmpeg, err := mux.Probe(ctx, s.ffmpeg)
+	if err != nil {
+		return fmt.Errorf("probe ffmpeg: %w", err)
+	}
+	entry.WithFields(logrus.Fields{"ffmpeg": ffmpeg.Version, "hybridMP4": ffmpeg.Hybrid}).Info("ffmpeg found")
+	if !ffmpeg.Hybrid {
+		entry.Warn("this ffmpeg is older than 7.1: an MP4 file that is not finished, as after a crash, is lost")
+	}
+	if err := os.MkdirAll(s.scratchDir, 0o755); err != nil {
+		return fmt.Errorf("make scratch directory: %w", err)
+	}
+	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region))
+	if err != nil {
+		return fmt.Errorf("configure AWS SDK: %w", err)
+	}
+	queues := sqs.NewFromConfig(aws)
+	store, storage := openStorage(s, s3.NewFromConfig(aws, pathStyle), entry)
+	notifier := &notify.Notifier{URLs: s.webhooks, APIKey: s.apiKey, APISecret: s.apiSecret, Log: entry}
+	studio := &recording.Studio{
+		Rooms:  &room.Pool{URL: s.liveKitURL, APIKey: s.apiKey, APISecret: s.apiSecret, Name: name, Log: entry},
+		FFmpeg: ffmpeg, Storage: storage, Bucket: s.bucket, Scratch: filepath.Join(s.scratchDir, name),
+		Documents: ledger.Documents{Store: store}, Ledger: &ledger.Ledger{Store: store, Owner: name},
+		StartTimeout: s.startTimeout, RejoinWindow: s.rejoinWindow, MaxDuration: s.maxDuration,
+		FileTemplate: s.fileTemplate, Notify: notifier.Ended, Log: entry,
+	}
+	studio.Rooms.OnStop = func(id string) { studio.Check(id) }
+	w := &worker.Worker{
+		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
+		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
+		Start:    studio.Record, Stop: studio.Stop,
+		MaxRecordings: s.maxRecordings, Log: entry,
+	}
+	entry.WithField("maxRecordings", s.maxRecordings).Info("recorder ready")
+	return serve(ctx, s, w, studio, notifier, entry)
+}
+
+// serve works until ctx is done, then closes every file within the stop timeout.
+func serve(ctx context.Context, s settings, w *worker.Worker, studio *recording.Studio, n *notify.Notifier, log logrus.FieldLogger) error {
+	finished := make(chan struct{})
+	go func() {
+		w.Run(ctx)
+		studio.Rooms.Wait()
+		close(finished)
+	}()
+	<-ctx.Done()
+	log.WithField("recordings", studio.Running()).Info("shutting down: closing and storing every file")
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.stopTimeout)
+	defer cancel()
+	select {
+	case <-finished:
+	case <-bounded.Done():
+		return fmt.Errorf("%d recordings were not stored within %s, their files are in %s",
+			studio.Running(), s.stopTimeout, studio.Scratch)
+	}
+	n.Wait(bounded)
+	if err := os.Remove(studio.Scratch); err != nil && !errors.Is(err, os.ErrNotExist) {
+		log.WithError(err).Warn("scratch directory is not empty")
+	}
+	log.Info("recorder ended")
+	return nil
+}
+
+// pathStyle addresses buckets by path at services that are not AWS's own, which rarely have a host name for each bucket.
+func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
+
+// openStorage decides where everything is kept: in the bucket, or in a local directory if there is none.
+func openStorage(s settings, client *s3.Client, log logrus.FieldLogger) (ledger.Store, recording.Storage) {
+	if s.bucket == "" {
+		log.WithField("directory", s.recordingsDir).Info("S3_BUCKET is not set: finished files stay here")
+		return &ledger.DirStore{Root: s.recordingsDir}, directory{&upload.Directory{Root: s.recordingsDir}}
+	}
+	return &ledger.S3Store{Client: client, Bucket: s.bucket, Directory: s.directory},
+		bucket{&upload.S3{Client: client, Bucket: s.bucket, Directory: s.directory, Log: log}}
+}
+
+// bucket and directory are the two kinds of storage, as recordings see them.
+type bucket struct{ *upload.S3 }
+
+func (b bucket) Begin(path, name, container string) recording.Tail {
+	return b.S3.Begin(path, name, container)
+}
+
+type directory struct{ *upload.Directory }
+
+func (d directory) Begin(path, name, container string) recording.Tail {
+	return d.Directory.Begin(path, name, container)
+}
+
+// sdkLog lets through what the LiveKit SDK warns of. What it calls information is for debugging.
+func sdkLog(log *logrus.Logger) logrus.FieldLogger {
+	quiet := logrus.New()
+	quiet.SetFormatter(log.Formatter)
+	quiet.SetOutput(log.Out)
+	quiet.SetLevel(logrus.WarnLevel)
+	if log.IsLevelEnabled(logrus.DebugLevel) {
+		quiet.SetLevel(logrus.DebugLevel)
+	}
+	return quiet.WithField("component", "livekit-sdk")
+}

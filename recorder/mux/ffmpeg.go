@@ -1,0 +1,100 @@
+package mux
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// FFmpeg is an ffmpeg binary and what it can do.
+type FFmpeg struct {
+	Path    string
+	Version string
+	// Hybrid says that MP4 files can be playable while they grow (ffmpeg 7.1 or newer).
+	Hybrid bool
+}
+
+// Probe asks a binary what it can do. It fails if something is missing that no recording can do without.
+func Probe(ctx context.Context, path string) (FFmpeg, error) {
+	f := FFmpeg{Path: path}
+	version, err := exec.CommandContext(ctx, path, "-hide_banner", "-version").Output()
+	if err != nil {
+		return f, fmt.Errorf("run %s -version: %w", path, err)
+	}
+	if m := regexp.MustCompile(`^ffmpeg version (\S+)`).FindSubmatch(version); m != nil {
+		f.Version = string(m[1])
+	}
+	for _, muxer := range []string{"webm", "mp4", "ogg"} {
+		help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", "muxer="+muxer).CombinedOutput()
+		if err != nil || bytes.Contains(help, []byte("Unknown format")) {
+			return f, fmt.Errorf("%s cannot write %s", path, muxer)
+		}
+		f.Hybrid = f.Hybrid || bytes.Contains(help, []byte("hybrid_fragmented"))
+	}
+	help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", "demuxer=matroska").CombinedOutput()
+	if err != nil || bytes.Contains(help, []byte("Unknown format")) {
+		return f, fmt.Errorf("%s cannot read matroska", path)
+	}
+	return f, nil
+}
+
+// Major is the major version, or 0 if the binary does not tell.
+func (f FFmpeg) Major() int {
+	major, _, _ := strings.Cut(f.Version, ".")
+	n, _ := strconv.Atoi(major) // 0 for builds named by a commit
+	return n
+}
+
+// stderr keeps the last lines that ffmpeg wrote.
+type stderr struct {
+	mu    sync.Mutex
+	lines []string
+	rest  []byte
+}
+
+func (s *stderr) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = append(s.rest, p...)
+	for {
+		line, rest, found := bytes.Cut(s.rest, []byte("\n"))
+		if !found {
+			break
+		}
+		s.rest = rest
+		if s.lines = append(s.lines, string(line)); len(s.lines) > 20 {
+			s.lines = s.lines[1:]
+		}
+	}
+	return len(p), nil
+}
+
+func (s *stderr) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.lines, "; ")
+}
+
+// errKilled says that ffmpeg did not end by itself.
+var errKilled = errors.New("ffmpeg did not end in time and was killed")
+
+func waitFor(ctx context.Context, cmd *exec.Cmd, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		_ = cmd.Process.Kill() // it may just have ended
+		select {
+		case <-done:
+		case <-time.After(cmd.WaitDelay):
+		}
+		return errKilled
+	}
+}

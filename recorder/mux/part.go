@@ -1,0 +1,108 @@
+// Package mux writes frames into one growing media file: Matroska on ffmpeg's standard input, nothing transcoded.
+package mux
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"livekit-recorder/recorder/track"
+)
+
+// Part is one media file that is being written.
+type Part struct {
+	Path      string
+	Container track.Container
+	Streams   []Stream
+
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stderr stderr
+	done   chan error
+	mkv    *matroska
+}
+
+// ContainerOf tells which container a part with these streams gets: the one of its video codec, else that of its audio.
+func ContainerOf(streams []Stream) track.Container {
+	container := track.Ogg
+	for _, s := range streams {
+		if s.Codec.Kind == track.Video {
+			container = s.Codec.Container
+		}
+	}
+	return container
+}
+
+// Open starts ffmpeg, which writes to path. The part must be closed.
+func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
+	p := &Part{Path: path, Container: ContainerOf(streams), Streams: streams, done: make(chan error, 1)}
+	p.cmd = exec.Command(ffmpeg.Path, arguments(ffmpeg, p.Container, path)...)
+	p.cmd.Stderr = &p.stderr
+	p.cmd.WaitDelay = 5 * time.Second
+	// The terminal's SIGINT is the recorder's to handle: ffmpeg ends when its input does. That also holds when the
+	// recorder is killed: the pipe closes, and ffmpeg finishes the file.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start ffmpeg: %w", err)
+	}
+	p.stdin = stdin
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start ffmpeg: %w", err)
+	}
+	go func() { p.done <- p.cmd.Wait() }() // ends with the process; Close takes the result
+	if p.mkv, err = newMatroska(stdin, streams); err != nil {
+		_ = p.cmd.Process.Kill() // what stands in the way is in err
+		<-p.done
+		return nil, p.explain(err)
+	}
+	return p, nil
+}
+
+func arguments(ffmpeg FFmpeg, container track.Container, path string) []string {
+	args := []string{
+		"-hide_banner", "-nostdin", "-loglevel", "warning", "-y",
+		"-f", "matroska", "-i", "pipe:0", "-map", "0", "-c", "copy",
+		// Every packet goes to the file at once, and a stream that falls silent does not hold up the other one.
+		"-flush_packets", "1", "-max_interleave_delta", "100000",
+	}
+	switch container {
+	case track.MP4:
+		if ffmpeg.Hybrid {
+			args = append(args, "-movflags", "+hybrid_fragmented", "-frag_duration", "1000000")
+		}
+		args = append(args, "-strict", "experimental")
+	case track.WebM:
+		args = append(args, "-cluster_time_limit", "1000")
+	case track.Ogg:
+		args = append(args, "-page_duration", "1000000")
+	}
+	return append(args, "-f", string(container), "file:"+path)
+}
+
+// Write appends a frame of a stream at its time in the part. Frames of all streams together come in order of time.
+func (p *Part) Write(stream int, at time.Duration, key bool, data []byte) error {
+	if err := p.mkv.write(stream, at, key, data); err != nil {
+		return p.explain(err)
+	}
+	return nil
+}
+
+// Close lets ffmpeg finish the file, until ctx is done. The file is closed when it returns, whatever it returns.
+func (p *Part) Close(ctx context.Context) error {
+	_ = p.stdin.Close() // fails only if ffmpeg is gone already, and then Wait tells why
+	if err := waitFor(ctx, p.cmd, p.done); err != nil {
+		return fmt.Errorf("finish %s file: %w: %s", p.Container, err, p.stderr.String())
+	}
+	return nil
+}
+
+// Complaints returns the last lines that ffmpeg wrote to its standard error.
+func (p *Part) Complaints() string { return p.stderr.String() }
+
+func (p *Part) explain(err error) error {
+	return fmt.Errorf("write %s file: %w: %s", p.Container, err, p.stderr.String())
+}

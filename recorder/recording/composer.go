@@ -1,0 +1,330 @@
+package recording
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/ledger"
+)
+
+const (
+	// gather is how long the first frames are kept in memory while a kind of track that is wanted has not begun: a
+	// camera that comes a moment after the microphone belongs into the same file.
+	gather = 5 * time.Second
+	// lateAudio is how long audio that a part has no stream for waits for video's next key frame, where a new part can begin.
+	lateAudio = 3 * time.Second
+	// closeTimeout bounds ffmpeg's finishing of a file: it writes an index, and nothing grows with the recording's length.
+	closeTimeout = 30 * time.Second
+)
+
+// Tail is a part's file on its way to where it is kept.
+type Tail interface {
+	// Finish returns the size in bytes when the file is safely there.
+	Finish(ctx context.Context) (int64, error)
+}
+
+// Storage keeps parts.
+type Storage interface {
+	Key(name string) string
+	Begin(path, name, container string) Tail
+}
+
+// composer makes parts of the frames of one recording: it decides where one part ends and the next begins.
+type composer struct {
+	ffmpeg  mux.FFmpeg
+	storage Storage
+	scratch string // directory for growing files
+	file    string // the recording's file name, without extension
+	kinds   []track.Kind
+	log     logrus.FieldLogger
+	// opened is called when a part has begun.
+	opened func()
+
+	frames  *interleaver
+	pending []queued            // frames before the first part, or of a kind that the part has no stream for
+	order   map[*room.Track]int // in which tracks began
+	feeding map[track.Kind]*room.Track
+	needKey bool // after a part that failed: video begins anew
+	part    *openPart
+	number  int // of the newest part of the whole recording, from 1
+
+	finishing sync.WaitGroup
+	mu        sync.Mutex
+	parts     []ledger.Part // those of this recorder
+}
+
+// openPart is the part that frames go to at the moment.
+type openPart struct {
+	*writer
+	part  *mux.Part
+	tail  Tail
+	index int // in composer.parts
+}
+
+// init readies a composer whose first part follows number parts that there are already.
+func (c *composer) init(number int) *composer {
+	c.frames, c.order, c.feeding = newInterleaver(), map[*room.Track]int{}, map[track.Kind]*room.Track{}
+	c.number = number
+	return c
+}
+
+// begin notes a track whose frames will come.
+func (c *composer) begin(t *room.Track) {
+	c.order[t] = len(c.order)
+	c.frames.begin(t)
+}
+
+// current says whether a track feeds its kind: a newer one takes over at its first frame, for good. After a reconnect
+// of the participant both exist for a while.
+func (c *composer) current(t *room.Track) bool {
+	if fed := c.feeding[t.Codec.Kind]; fed == nil || c.order[t] > c.order[fed] {
+		c.feeding[t.Codec.Kind] = t
+	}
+	return c.feeding[t.Codec.Kind] == t
+}
+
+// advance moves every frame that is due into a part. It is called after each push and at least twice a second.
+func (c *composer) advance(now time.Time, all bool) {
+	for {
+		q, ok := c.frames.pop(now, all)
+		if !ok {
+			break
+		}
+		c.place(q)
+	}
+	c.openWhenReady(now, all)
+}
+
+// place puts a frame into the part it belongs to.
+func (c *composer) place(q queued) {
+	kind := q.track.Codec.Kind
+	if !c.current(q.track) {
+		return
+	}
+	if kind == track.Video && c.needKey {
+		if !q.frame.Key {
+			return
+		}
+		c.needKey = false
+	}
+	if c.part == nil {
+		c.pending = append(c.pending, q)
+		return
+	}
+	s := c.part.streams[kind]
+	switch {
+	case s == nil && kind == track.Audio:
+		if len(c.pending) == 0 {
+			c.requestKeyFrame()
+		}
+		c.pending = append(c.pending, q)
+		if q.frame.Time.Sub(c.pending[0].frame.Time) > lateAudio {
+			c.roll("audio began", nil)
+		}
+		return
+	case s == nil && !q.frame.Key:
+		c.needKey = true
+		c.requestKeyFrame()
+		return
+	case s == nil:
+		c.roll("video began", &q)
+		return
+	case q.frame.Key && !fits(s, q):
+		c.roll("the "+string(kind)+" format changed", &q)
+		return
+	case q.frame.Key && kind == track.Video && len(c.pending) > 0:
+		c.roll("audio began", &q)
+		return
+	}
+	c.write(q)
+}
+
+// fits says whether a stream's header goes on being right. VP8 and VP9 carry their size in each key frame.
+func fits(s *stream, q queued) bool {
+	if s.report.Codec != "" && s.report.Codec != q.track.Codec.Name {
+		return false
+	}
+	if len(s.config.Private) == 0 && len(q.frame.Config.Private) == 0 {
+		return true
+	}
+	return s.config.Equal(q.frame.Config)
+}
+
+func (c *composer) write(q queued) {
+	if err := c.part.write(q); err != nil {
+		c.log.WithError(err).Error("part failed, going on with a new one")
+		c.closePart("ffmpeg failed: " + err.Error())
+		c.needKey = true
+		c.requestKeyFrame()
+		c.place(q)
+	}
+}
+
+func (c *composer) requestKeyFrame() {
+	if t := c.feeding[track.Video]; t != nil {
+		t.RequestKeyFrame()
+	}
+}
+
+// roll ends the part and begins the next one with frame first, and the frames that wait. Without any video to begin
+// with, the next part has audio only.
+func (c *composer) roll(reason string, first *queued) {
+	hadAudio := c.part.streams[track.Audio]
+	c.closePart(reason)
+	if first != nil {
+		c.pending = append(c.pending, *first)
+	}
+	var audio *mux.Stream // stays in the file even if none of its frames are here yet
+	if hadAudio != nil && first != nil && first.track.Codec.Kind == track.Video {
+		audio = &mux.Stream{Codec: hadAudio.track.Codec, Config: hadAudio.config}
+	}
+	c.open(audio)
+}
+
+// openWhenReady begins the first part (or the one after a failure) once every wanted kind has come, or long enough after
+// the first frame.
+func (c *composer) openWhenReady(now time.Time, all bool) {
+	if c.part != nil || len(c.pending) == 0 {
+		return
+	}
+	seen := map[track.Kind]bool{}
+	for _, q := range c.pending {
+		seen[q.track.Codec.Kind] = true
+	}
+	if all || len(seen) == len(c.kinds) || now.Sub(c.pending[0].at) >= gather {
+		c.open(nil)
+	}
+}
+
+// open begins a part with the pending frames.
+func (c *composer) open(extra *mux.Stream) {
+	var streams []mux.Stream
+	w := &writer{origin: c.pending[0].frame.Time, streams: map[track.Kind]*stream{}}
+	add := func(codec track.Codec, config track.Config) {
+		w.streams[codec.Kind] = &stream{index: len(streams), config: config}
+		streams = append(streams, mux.Stream{Codec: codec, Config: config})
+	}
+	for _, kind := range []track.Kind{track.Video, track.Audio} { // players expect video first
+		for _, q := range c.pending {
+			if q.track.Codec.Kind == kind && w.streams[kind] == nil {
+				add(q.track.Codec, q.frame.Config)
+			}
+			if q.frame.Time.Before(w.origin) {
+				w.origin = q.frame.Time
+			}
+		}
+	}
+	if extra != nil && w.streams[extra.Codec.Kind] == nil {
+		add(extra.Codec, extra.Config)
+	}
+	c.number++
+	container := mux.ContainerOf(streams)
+	name := c.file
+	if c.number > 1 {
+		name = fmt.Sprintf("%s.part%d", c.file, c.number)
+	}
+	name += "." + string(container)
+	path := filepath.Join(c.scratch, fmt.Sprintf("part%d.%s", c.number, container))
+	started := w.origin.UTC()
+	c.mu.Lock()
+	c.parts = append(c.parts, ledger.Part{
+		Key: c.storage.Key(name), Container: string(container), State: ledger.Active, StartedAt: &started,
+		Tracks: []ledger.TrackReport{},
+	})
+	index := len(c.parts) - 1
+	c.mu.Unlock()
+	part, err := mux.Open(c.ffmpeg, path, streams)
+	if err != nil {
+		c.log.WithError(err).Error("part could not be begun")
+		c.update(index, func(p *ledger.Part) { p.State, p.Reason = ledger.Failed, err.Error() })
+		c.needKey = true
+		c.pending = nil
+		return
+	}
+	w.sink = part
+	c.part = &openPart{writer: w, part: part, tail: c.storage.Begin(path, name, string(container)), index: index}
+	c.log.WithFields(logrus.Fields{"part": c.number, "key": c.storage.Key(name)}).Info("part begun")
+	c.opened()
+	pending := c.pending
+	c.pending = nil
+	for _, q := range pending {
+		c.place(q)
+	}
+}
+
+// closePart ends the part. Its file is finished and uploaded while recording goes on.
+func (c *composer) closePart(reason string) {
+	p := c.part
+	if p == nil {
+		return
+	}
+	c.part = nil
+	reports, length := p.reports()
+	c.update(p.index, func(part *ledger.Part) {
+		part.Tracks, part.Duration, part.Reason = reports, length.Seconds(), reason
+	})
+	c.finishing.Go(func() { c.finish(p) })
+}
+
+// finish runs on a context of its own: a recording that is stopped still gets its file.
+func (c *composer) finish(p *openPart) {
+	log := c.log.WithField("key", c.snapshot()[p.index].Key)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := p.part.Close(ctx)
+	if err != nil {
+		log.WithError(err).Error("ffmpeg failed, keeping what it wrote")
+	} else if complaints := p.part.Complaints(); complaints != "" {
+		log.WithField("ffmpeg", complaints).Warn("ffmpeg complained")
+	}
+	size, uploadErr := c.store(p.tail, log)
+	c.update(p.index, func(part *ledger.Part) {
+		part.State, part.Size = ledger.Completed, size
+		if err != nil && part.Reason == "" {
+			part.Reason = err.Error()
+		}
+		if uploadErr != nil {
+			part.State, part.Reason = ledger.Failed, "upload failed: "+uploadErr.Error()
+		}
+	})
+	if uploadErr == nil {
+		log.WithField("bytes", size).Info("part stored")
+	}
+}
+
+// store finishes the upload, and tries again when the SDK's own retries were not enough.
+func (c *composer) store(tail Tail, log logrus.FieldLogger) (size int64, err error) {
+	err = insist(context.Background(), log, "store part", func(ctx context.Context) (err error) {
+		size, err = tail.Finish(ctx)
+		return err
+	})
+	return size, err
+}
+
+func (c *composer) update(index int, change func(*ledger.Part)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.parts[index])
+}
+
+// snapshot returns the parts as they are at the moment.
+func (c *composer) snapshot() []ledger.Part {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]ledger.Part(nil), c.parts...)
+}
+
+// close places what is left, ends the part and waits until every file is stored.
+func (c *composer) close(now time.Time) {
+	c.advance(now, true)
+	c.closePart("")
+	c.finishing.Wait()
+}

@@ -1,0 +1,160 @@
+// Package recording carries one recording through: it waits for the participant, makes parts of what they say and show,
+// and keeps the recording's document true.
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/ledger"
+)
+
+// Studio has what all recordings of a recorder share.
+type Studio struct {
+	Rooms     *room.Pool
+	FFmpeg    mux.FFmpeg
+	Storage   Storage
+	Documents ledger.Documents
+	Ledger    *ledger.Ledger
+	// Scratch is the local directory for growing files.
+	Scratch string
+	// StartTimeout is how long a start waits for its participant; RejoinWindow how long a lost connection, or a
+	// recording that is taken over, waits for them to be there again; MaxDuration bounds a recording (0: it doesn't).
+	StartTimeout, RejoinWindow, MaxDuration time.Duration
+	// Bucket is named in documents.
+	Bucket string
+	// FileTemplate names the files of starts that give no name of their own.
+	FileTemplate string
+	// Notify is told about every recording that has come to its end.
+	Notify func(ledger.Recording)
+	Log    logrus.FieldLogger
+
+	mu      sync.Mutex
+	running map[string]*take
+}
+
+// ErrStopped ends a recording because somebody asked for it. The other causes are [command.ErrHandOver] and
+// [command.ErrLost].
+var ErrStopped = errors.New("stopped on request")
+
+// Check makes a recording look at the ledger now: it may have been stopped. It says whether the recording is here.
+func (s *Studio) Check(recording string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.running[recording]
+	if t == nil {
+		return false
+	}
+	t.poke()
+	return true
+}
+
+// Stop does what a stop command asks for: the ledger says from then on that the recordings are not wanted, and whichever
+// recorder has them is told.
+func (s *Studio) Stop(ctx context.Context, c command.Command) error {
+	if c.Room == "" { // by id only
+		document, err := s.Documents.ByID(ctx, c.Recording)
+		if err != nil {
+			return fmt.Errorf("find recording %s: %w", c.Recording, err)
+		}
+		c.Room, c.Participant = document.Room, document.Participant
+	}
+	ended, err := s.Ledger.Stop(ctx, c)
+	if err != nil {
+		return fmt.Errorf("stop recording: %w", err)
+	}
+	for _, claim := range ended {
+		log := s.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": claim.Recording})
+		log.Info("stop received")
+		if s.Check(claim.Recording) {
+			continue
+		}
+		if err := s.Rooms.TellStop(ctx, c.Room, claim.Owner, claim.Recording); err != nil {
+			log.WithError(err).Info("its recorder will learn of it from the ledger")
+		}
+	}
+	return nil
+}
+
+// Running is how many recordings there are at the moment.
+func (s *Studio) Running() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.running)
+}
+
+// Record does what a start command asks for, and returns when nothing is left to do: nil means that the command is
+// done with (whatever came of it is in the document), an error that it should be tried again, here or elsewhere.
+// Ctx is cancelled with one of the causes above.
+func (s *Studio) Record(ctx context.Context, c command.Command) error {
+	t := &take{
+		Studio: s, command: c, document: ledger.NewRecording(c), poked: make(chan struct{}, 1),
+		log: s.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": c.Recording}),
+	}
+	// What decides who records, and under which name, must not be cut in two by a shutdown.
+	durable := context.WithoutCancel(ctx)
+	verdict, epoch, current, err := s.Ledger.Start(durable, c)
+	if err != nil {
+		return fmt.Errorf("claim recording: %w", err)
+	}
+	t.log.WithFields(logrus.Fields{"verdict": verdict, "epoch": epoch}).Info("start received")
+	switch verdict {
+	case ledger.Duplicate:
+		return t.dismiss(durable, "already being recorded as "+current)
+	case ledger.Void:
+		return t.dismiss(durable, "stopped before it began")
+	}
+	t.document.Epoch, t.document.Recorder, t.document.Bucket = epoch, s.Ledger.Owner, s.Bucket
+	if err := t.reserve(durable); err != nil {
+		return err
+	}
+	s.register(t, true)
+	defer s.register(t, false)
+	t.run(ctx)
+	return t.settle(durable)
+}
+
+func (s *Studio) register(t *take, running bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		s.running = map[string]*take{}
+	}
+	if running {
+		s.running[t.document.ID] = t
+	} else {
+		delete(s.running, t.document.ID)
+	}
+}
+
+// kinds are the kinds of tracks that a recording can have.
+func kinds(c command.Command) []track.Kind {
+	switch {
+	case c.Track != "", c.Media == command.AudioOnly, c.Media == command.VideoOnly:
+		return make([]track.Kind, 1) // whichever it is, the part begins with its first frame
+	}
+	return []track.Kind{track.Video, track.Audio}
+}
+
+// interest is what the bot subscribes to.
+func interest(c command.Command) room.Interest {
+	tracks := []string{"camera", "microphone"}
+	switch {
+	case c.Track != "":
+		tracks = []string{c.Track}
+	case c.Media == command.AudioOnly:
+		tracks = []string{"microphone"}
+	case c.Media == command.VideoOnly:
+		tracks = []string{"camera"}
+	}
+	return room.Interest{Identity: c.Participant, Tracks: tracks}
+}

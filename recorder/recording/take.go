@@ -1,0 +1,366 @@
+package recording
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/ledger"
+)
+
+// Reasons why a recording ended or failed, as documents have them.
+const (
+	reasonLeft      = "the participant left"
+	reasonRoomEnded = "the room was closed"
+	reasonMaximum   = "the maximum duration was reached"
+	reasonNotJoined = "participant did not join"
+	reasonNoMedia   = "nothing was published that could be recorded"
+	reasonConnect   = "the connection to LiveKit was lost: "
+)
+
+const (
+	// ledgerInterval is how often a recording checks that it is still wanted, and still ours.
+	ledgerInterval = 5 * time.Second
+	// tick is how often frames that wait for others are looked after.
+	tick = 250 * time.Millisecond
+	// rejoinPause is the pause between two attempts to get into the room.
+	rejoinPause = time.Second
+	// insistFor is how long the bucket may be out of reach before what should go there is given up.
+	insistFor = 10 * time.Minute
+)
+
+// take is one recording as this recorder carries it through.
+type take struct {
+	*Studio
+	command  command.Command
+	composer *composer
+	log      logrus.FieldLogger
+	poked    chan struct{}
+
+	mu       sync.Mutex // guards document, which the watch goroutine saves
+	document ledger.Recording
+	earlier  []ledger.Part // by earlier owners
+
+	joined       bool
+	unrecordable string // MIME type of a track that could not be recorded
+	reason       string // why it ended
+	cause        error  // the same, if it was ended from outside
+}
+
+// dismiss answers a start that comes to nothing: its document says so, unless something else came of it already (a copy
+// of a start whose recording is long completed).
+func (t *take) dismiss(ctx context.Context, reason string) error {
+	existing, err := t.Documents.ByID(ctx, t.document.ID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound), err == nil && existing.State != ledger.Requested:
+		return nil
+	case err != nil:
+		return fmt.Errorf("dismiss recording: %w", err)
+	}
+	t.log.WithField("reason", reason).Info("start dismissed")
+	existing.State, existing.Reason = ledger.Failed, reason
+	return t.Documents.Save(ctx, existing)
+}
+
+// reserve gives the recording its name, or finds what an earlier owner has made of it.
+func (t *take) reserve(ctx context.Context) error {
+	own := t.document
+	template := cmp.Or(t.command.File, t.FileTemplate, ledger.DefaultFile)
+	document, err := t.Documents.Reserve(ctx, own, ledger.FileName(template, own, t.command.RequestedAt))
+	if err != nil {
+		return fmt.Errorf("reserve file name: %w", err)
+	}
+	document.Epoch, document.Recorder, document.Bucket = own.Epoch, own.Recorder, own.Bucket
+	t.document, t.earlier = document, slices.Clone(document.Parts)
+	for i := range t.earlier {
+		if t.earlier[i].State == ledger.Active {
+			t.earlier[i].State, t.earlier[i].Reason = ledger.Failed, "its recorder disappeared"
+		}
+	}
+	scratch := filepath.Join(t.Scratch, own.ID)
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return fmt.Errorf("make scratch directory: %w", err)
+	}
+	t.composer = (&composer{
+		ffmpeg: t.FFmpeg, storage: t.Storage, scratch: scratch, file: document.File, log: t.log,
+		kinds: kinds(t.command), opened: t.poke,
+	}).init(len(t.earlier))
+	return nil
+}
+
+// poke wakes the watch goroutine.
+func (t *take) poke() {
+	select {
+	case t.poked <- struct{}{}:
+	default:
+	}
+}
+
+// run records until something ends it, and leaves the reason in t.
+func (t *take) run(ctx context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { t.watch(ctx, cancel) })
+	t.follow(ctx)
+	cancel(nil)
+	watching.Wait()
+}
+
+// watch keeps the document in the bucket up to date, and ends the recording when the ledger says that it is no longer
+// wanted, or no longer ours. A bucket that cannot be reached ends nothing.
+func (t *take) watch(ctx context.Context, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(ledgerInterval)
+	defer ticker.Stop()
+	saved := ledger.Recording{}
+	for {
+		if now := t.current(); now.State != saved.State || now.Session != saved.Session || len(now.Parts) != len(saved.Parts) {
+			if err := t.save(ctx, now, now.Session != saved.Session); err == nil {
+				saved = now
+			} else if ctx.Err() == nil {
+				t.log.WithError(err).Warn("document could not be saved, will be tried again")
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.poked:
+		case <-ticker.C:
+		}
+		owned, wanted, err := t.Ledger.Holds(ctx, t.document)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			t.log.WithError(err).Warn("ledger could not be read, recording goes on")
+		case err == nil && !owned:
+			end(command.ErrLost)
+		case err == nil && !wanted:
+			end(ErrStopped)
+		}
+	}
+}
+
+func (t *take) save(ctx context.Context, document ledger.Recording, session bool) error {
+	if session {
+		if err := t.Ledger.Joined(ctx, document, document.Session); err != nil {
+			return err
+		}
+	}
+	return t.Documents.Save(ctx, document)
+}
+
+// current is the document as it is at the moment.
+func (t *take) current() ledger.Recording {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	document := t.document
+	document.Parts = slices.Concat(t.earlier, t.composer.snapshot())
+	if len(document.Parts) > 0 {
+		document.State = ledger.Active
+		document.StartedAt = document.Parts[0].StartedAt
+	}
+	return document
+}
+
+// follow stays in the room, and comes back when the connection is lost.
+func (t *take) follow(ctx context.Context) {
+	absent := time.NewTimer(t.StartTimeout) // runs while the participant is not there
+	defer absent.Stop()
+	if len(t.earlier) > 0 {
+		absent.Reset(t.RejoinWindow)
+	}
+	maximum := time.NewTimer(t.MaxDuration)
+	defer maximum.Stop()
+	if t.MaxDuration == 0 {
+		maximum.Stop()
+	}
+	for {
+		err, ended := t.stay(ctx, absent, maximum)
+		if ended {
+			return
+		}
+		t.log.WithError(err).Warn("not in the room, trying again")
+		if t.joined {
+			t.joined = false
+			absent.Reset(t.RejoinWindow)
+		}
+		t.reason = reasonConnect + err.Error()
+		select {
+		case <-ctx.Done():
+			t.interrupted(ctx)
+			return
+		case <-absent.C:
+			return
+		case <-time.After(rejoinPause):
+		}
+	}
+}
+
+var errClosed = errors.New("the room was closed before the participant came")
+
+// stay records while the bot is in the room. It returns ended if the recording has ended, with its reason in t, or else
+// why the bot is out of the room.
+func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error, ended bool) {
+	following := t.Rooms.Follow(t.command.Room, interest(t.command), t.log)
+	defer following.Close()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			t.interrupted(ctx)
+			return nil, true
+		case <-absent.C:
+			t.reason = reasonNotJoined
+			if len(t.composer.snapshot())+len(t.earlier) > 0 {
+				t.reason = reasonLeft
+			}
+			return nil, true
+		case <-maximum.C:
+			t.reason = reasonMaximum
+			return nil, true
+		case now := <-ticker.C:
+			t.composer.advance(now, false)
+		case event := <-following.Events():
+			switch e := event.(type) {
+			case room.Joined:
+				absent.Stop()
+				t.join(e.Session)
+			case room.Left:
+				t.reason = reasonLeft
+				return nil, true
+			case room.Closed:
+				switch {
+				case e.Err != nil:
+					return e.Err, false
+				case !t.joined:
+					return errClosed, false // the server closes rooms that stay empty
+				}
+				t.reason = reasonRoomEnded
+				return nil, true
+			default:
+				t.media(event)
+			}
+		}
+	}
+}
+
+func (t *take) interrupted(ctx context.Context) {
+	t.cause = context.Cause(ctx)
+	t.reason = t.cause.Error()
+}
+
+func (t *take) join(session string) {
+	t.log.WithField("session", session).Info("participant is here")
+	t.joined = true
+	t.mu.Lock()
+	t.document.Session = session
+	t.mu.Unlock()
+	t.poke()
+}
+
+func (t *take) media(event room.Event) {
+	now := time.Now()
+	switch e := event.(type) {
+	case room.TrackStarted:
+		t.composer.begin(e.Track)
+	case room.TrackFrame:
+		t.composer.frames.push(e.Track, e.Frame, now)
+		t.composer.advance(now, false)
+	case room.TrackEnded:
+		t.composer.frames.end(e.Track)
+	case room.Unrecordable:
+		t.unrecordable = e.MIME
+		t.log.WithFields(logrus.Fields{"track": e.SID, "codec": e.MIME}).Error("this codec cannot be recorded")
+	}
+}
+
+// settle finishes the files and writes down what came of it all.
+func (t *take) settle(ctx context.Context) error {
+	t.composer.close(time.Now())
+	document := t.current()
+	log := t.log.WithField("reason", t.reason)
+	if err := os.Remove(filepath.Join(t.Scratch, document.ID)); err != nil {
+		log.WithError(err).Warn("scratch directory is not empty")
+	}
+	switch {
+	case errors.Is(t.cause, command.ErrLost):
+		log.Warn("recording goes on elsewhere")
+		return command.ErrLost
+	case errors.Is(t.cause, command.ErrHandOver):
+		log.Info("recording is handed over")
+		return errors.Join(command.ErrHandOver, insist(ctx, log, "save document", func(ctx context.Context) error {
+			return t.Documents.Save(ctx, document)
+		}))
+	}
+	conclude(&document, t.reason, t.unrecordable)
+	err := insist(ctx, log, "save document", func(ctx context.Context) error {
+		if err := t.Documents.Save(ctx, document); err != nil {
+			return err
+		}
+		return t.Ledger.Ended(ctx, document)
+	})
+	if err != nil {
+		return err
+	}
+	log.WithFields(logrus.Fields{"state": document.State, "parts": len(document.Parts)}).Info("recording ended")
+	t.Notify(document)
+	return nil
+}
+
+// conclude gives a document its final state.
+func conclude(document *ledger.Recording, reason, unrecordable string) {
+	document.State, document.Reason = ledger.Failed, reason
+	for _, part := range document.Parts {
+		if part.State == ledger.Completed {
+			document.State = ledger.Completed
+		} else if document.State == ledger.Failed && part.Reason != "" {
+			document.Reason = part.Reason
+		}
+		if part.StartedAt != nil {
+			end := part.StartedAt.Add(time.Duration(part.Duration * float64(time.Second)))
+			if document.EndedAt == nil || end.After(*document.EndedAt) {
+				document.EndedAt = &end
+			}
+		}
+	}
+	if document.State == ledger.Completed {
+		document.Reason = reason
+	}
+	if len(document.Parts) > 0 || reason == reasonNotJoined {
+		return
+	}
+	document.Reason = reasonNoMedia
+	if unrecordable != "" {
+		document.Reason += " (" + unrecordable + ")"
+	}
+	document.Reason += "; " + reason
+}
+
+// insist repeats what has to succeed, until it does or the time for it is over. A lost recording is not insisted on.
+func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, insistFor)
+	defer cancel()
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := do(ctx)
+		if errors.Is(err, ledger.ErrSuperseded) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(insistFor), backoff.WithNotify(func(err error, after time.Duration) {
+		log.WithError(err).WithField("retryIn", after.String()).Warn("could not " + what)
+	}))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package room
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v3"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/track"
+)
+
+// feed receives one track for everybody who follows it. One goroutine runs it and owns the receiver.
+type feed struct {
+	track       *Track
+	receiver    *track.Receiver // nil if the codec cannot be recorded
+	publication *lksdk.RemoteTrackPublication
+	log         logrus.FieldLogger
+	ctx         context.Context
+	stop        context.CancelFunc
+
+	mu        sync.Mutex
+	followers map[*Following]*view
+}
+
+// view is how far one follower has come with a feed.
+type view struct {
+	started bool
+	keyed   bool // video begins with a key frame
+}
+
+func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
+	base *track.Timebase, log logrus.FieldLogger) *feed {
+	f := &feed{publication: pub, followers: map[*Following]*view{}}
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	f.log = log.WithFields(logrus.Fields{"participant": rp.Identity(), "track": pub.SID(), "codec": t.Codec().MimeType})
+	codec, ok := track.CodecOf(t.Codec().MimeType)
+	if !ok {
+		return f
+	}
+	f.receiver = &track.Receiver{
+		Codec: codec, Source: remote{t}, Base: base,
+		RequestKeyFrame: func() { rp.WritePLI(t.SSRC()) },
+		Emit:            f.emit,
+		Warn:            (&throttle{log: f.log}).warn,
+	}
+	f.receiver.Init()
+	f.track = &Track{SID: pub.SID(), Source: SourceName(pub.Source()), Codec: codec, receiver: f.receiver}
+	pub.OnRTCP(f.receiver.HandleRTCP)
+	return f
+}
+
+// add begins to feed a follower, once.
+func (f *feed) add(to *Following) {
+	f.mu.Lock()
+	_, known := f.followers[to]
+	if !known {
+		f.followers[to] = &view{}
+	}
+	late := !known && len(f.followers) > 1
+	f.mu.Unlock()
+	if !known {
+		to.send(TrackStarted{f.track})
+	}
+	if late && f.track.Codec.Kind == track.Video {
+		f.receiver.RequestKeyFrame()
+	}
+}
+
+// remove ends the feeding of a follower, and returns how many are left.
+func (f *feed) remove(from *Following) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.followers, from)
+	return len(f.followers)
+}
+
+func (f *feed) run() {
+	f.log.Info("receiving track")
+	if err := f.receiver.Run(f.ctx); err != nil {
+		f.log.WithError(err).Warn("receiving track ended")
+	}
+	for _, to := range f.all() {
+		to.send(TrackEnded{f.track})
+	}
+	stats := f.receiver.Stats()
+	f.log.WithFields(logrus.Fields{
+		"frames": stats.Frames, "droppedFrames": stats.Dropped,
+		"packets": stats.PacketsReceived, "packetsLost": stats.PacketsLost,
+	}).Info("track ended")
+}
+
+func (f *feed) emit(frame track.Frame) {
+	for _, to := range f.ready(frame.Key) {
+		to.send(TrackFrame{f.track, frame})
+	}
+}
+
+// ready returns the followers that can decode the next frame.
+func (f *feed) ready(key bool) []*Following {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var ready []*Following
+	for to, v := range f.followers {
+		if v.keyed = v.keyed || key; v.keyed {
+			ready = append(ready, to)
+		}
+	}
+	return ready
+}
+
+func (f *feed) all() []*Following {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]*Following, 0, len(f.followers))
+	for to := range f.followers {
+		all = append(all, to)
+	}
+	return all
+}
+
+// remote is a pion track as the receiver wants it.
+type remote struct{ *webrtc.TrackRemote }
+
+func (r remote) ReadRTP() (*rtp.Packet, error) {
+	p, _, err := r.TrackRemote.ReadRTP()
+	return p, err
+}
+
+// throttle logs at most one warning a second, and how many it kept back.
+type throttle struct {
+	log  logrus.FieldLogger
+	last time.Time
+	more int
+}
+
+func (t *throttle) warn(err error) {
+	if time.Since(t.last) < time.Second {
+		t.more++
+		return
+	}
+	t.log.WithError(err).WithField("more", t.more).Warn("dropped a frame")
+	t.last, t.more = time.Now(), 0
+}

@@ -1,0 +1,113 @@
+package room
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/livekit/protocol/livekit"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/track"
+)
+
+// eventBuffer is how many events a follower may be behind: some seconds of frames of two tracks.
+const eventBuffer = 1024
+
+// Interest says whom to follow, and which of their tracks.
+type Interest struct {
+	Identity string
+	// Tracks has track SIDs, or sources by the names of [SourceName].
+	Tracks []string
+}
+
+func (i Interest) wants(sid string, source livekit.TrackSource) bool {
+	return slices.Contains(i.Tracks, sid) || slices.Contains(i.Tracks, SourceName(source))
+}
+
+// SourceName is a source as REST calls and documents name it.
+func SourceName(source livekit.TrackSource) string {
+	switch source {
+	case livekit.TrackSource_CAMERA:
+		return "camera"
+	case livekit.TrackSource_MICROPHONE:
+		return "microphone"
+	case livekit.TrackSource_SCREEN_SHARE:
+		return "screen_share"
+	case livekit.TrackSource_SCREEN_SHARE_AUDIO:
+		return "screen_share_audio"
+	}
+	return "unknown"
+}
+
+// Event is something that happened to the followed participant. It is one of the types below.
+type Event any
+
+// Joined says that the participant is in the room, in the session with that SID. It comes again when the SID changes.
+type Joined struct{ Session string }
+
+// Left says that the participant has gone.
+type Left struct{}
+
+// TrackStarted says that the first packet of a track has come. Its frames follow as [TrackFrame]s.
+type TrackStarted struct{ Track *Track }
+
+// TrackFrame is a frame of a track.
+type TrackFrame struct {
+	Track *Track
+	Frame track.Frame
+}
+
+// TrackEnded says that no more frames of a track will come.
+type TrackEnded struct{ Track *Track }
+
+// Unrecordable says that a track has a codec that cannot be recorded.
+type Unrecordable struct{ SID, MIME string }
+
+// Closed says that the bot is no longer in the room, and that no more events will come. Err is nil if the room was closed
+// or the bot was put out of it.
+type Closed struct{ Err error }
+
+// Track is a track of the followed participant.
+type Track struct {
+	SID    string
+	Source string
+	Codec  track.Codec
+
+	receiver *track.Receiver
+}
+
+// Stats counts what has come so far.
+func (t *Track) Stats() track.Stats { return t.receiver.Stats() }
+
+// RequestKeyFrame asks the publisher for a key frame, now or within a second.
+func (t *Track) RequestKeyFrame() { t.receiver.RequestKeyFrame() }
+
+// Following is one recording's view of one participant.
+type Following struct {
+	bot      *bot
+	interest Interest
+	log      logrus.FieldLogger
+	events   chan Event
+
+	closed    chan struct{}
+	closeOnce sync.Once
+	// session is the participant's SID as last told, empty while they are away. Only the bot's goroutine touches it.
+	session string
+}
+
+// Events are what happens, in order. They must be taken until [Following.Close].
+func (f *Following) Events() <-chan Event { return f.events }
+
+// Close ends the following. When nobody is followed in a room any more, the bot leaves it.
+func (f *Following) Close() {
+	f.closeOnce.Do(func() { close(f.closed) })
+	f.bot.post(func() { f.bot.remove(f) })
+}
+
+// send hands an event over, waiting for room in the buffer unless the follower has gone.
+func (f *Following) send(e Event) {
+	select {
+	case f.events <- e:
+	case <-f.closed:
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/shared/command"
+)
+
+// settings are the environment, read once.
+type settings struct {
+	liveKitURL, apiKey, apiSecret           string
+	logLevel                                logrus.Level
+	region, bucket, directory               string
+	recordingsDir, scratchDir               string
+	startQueue, controlQueue                string
+	webhooks                                []string
+	ffmpeg, fileTemplate                    string
+	startTimeout, rejoinWindow, maxDuration time.Duration
+	stopTimeout                             time.Duration
+	maxRecordings                           int
+}
+
+// reader reads variables and collects what is wrong with them, so that all of it can be said at once.
+type reader struct{ faults []error }
+
+func (r *reader) fault(name, format string, args ...any) {
+	r.faults = append(r.faults, fmt.Errorf("%s %s", name, fmt.Sprintf(format, args...)))
+}
+
+func (r *reader) required(name string) string {
+	value := os.Getenv(name)
+	if value == "" {
+		r.fault(name, "is not set")
+	}
+	return value
+}
+
+func (r *reader) optional(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+func (r *reader) url(name, value string, schemes ...string) string {
+	u, err := url.Parse(value)
+	if value != "" && (err != nil || u.Host == "") {
+		r.fault(name, "is not a URL")
+		return value
+	}
+	for _, scheme := range schemes {
+		if value == "" || u.Scheme == scheme {
+			return value
+		}
+	}
+	r.fault(name, "must begin with %s://", strings.Join(schemes, ":// or "))
+	return value
+}
+
+func (r *reader) duration(name string, otherwise, least time.Duration) time.Duration {
+	value := os.Getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < least {
+		r.fault(name, "must be a duration like 30s, 5m or 2h, at least %s", least)
+	}
+	return d
+}
+
+func (r *reader) integer(name string, otherwise, least int) int {
+	value := os.Getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least {
+		r.fault(name, "must be a whole number, at least %d", least)
+	}
+	return n
+}
+
+// recordingsPerCPU leaves half of a core free at the measured 0.45 CPU seconds per participant-minute and recording.
+const recordingsPerCPU = 40
+
+func readSettings() (settings, error) {
+	r := &reader{}
+	s := settings{
+		liveKitURL: r.url("LIVEKIT_URL", r.required("LIVEKIT_URL"), "ws", "wss"),
+		apiKey:     r.required("LIVEKIT_API_KEY"), apiSecret: r.required("LIVEKIT_API_SECRET"),
+		bucket: os.Getenv("S3_BUCKET"), directory: os.Getenv("S3_DIRECTORY"),
+		region:        r.optional("S3_REGION", os.Getenv("AWS_REGION")),
+		recordingsDir: r.optional("RECORDINGS_DIR", "recordings"),
+		scratchDir:    r.optional("SCRATCH_DIR", filepath.Join(os.TempDir(), "participant-recorder")),
+		startQueue:    r.url("START_QUEUE_URL", r.required("START_QUEUE_URL"), "http", "https"),
+		controlQueue:  r.url("CONTROL_QUEUE_URL", r.required("CONTROL_QUEUE_URL"), "http", "https"),
+		ffmpeg:        r.optional("FFMPEG", "ffmpeg"),
+		fileTemplate:  os.Getenv("FILE_TEMPLATE"),
+		startTimeout:  r.duration("START_TIMEOUT", 5*time.Minute, time.Second),
+		rejoinWindow:  r.duration("REJOIN_WINDOW", 30*time.Second, time.Second),
+		maxDuration:   r.duration("MAX_DURATION", 0, time.Second),
+		stopTimeout:   r.duration("STOP_TIMEOUT", 110*time.Second, time.Second),
+		maxRecordings: r.integer("MAX_RECORDINGS", recordingsPerCPU*runtime.NumCPU(), 1),
+	}
+	if s.bucket != "" && s.region == "" {
+		r.fault("S3_REGION", "is not set, and neither is AWS_REGION")
+	}
+	for hook := range strings.FieldsFuncSeq(os.Getenv("WEBHOOK_URLS"), func(c rune) bool { return c == ',' || c == ' ' }) {
+		s.webhooks = append(s.webhooks, r.url("WEBHOOK_URLS", hook, "http", "https"))
+	}
+	if err := command.ValidateFile(s.fileTemplate); err != nil {
+		r.fault("FILE_TEMPLATE", "is no file template: %v", err)
+	}
+	level, err := logrus.ParseLevel(r.optional("LOG_LEVEL", "info"))
+	if err != nil || level < logrus.ErrorLevel || level > logrus.DebugLevel {
+		r.fault("LOG_LEVEL", "must be debug, info, warn or error")
+	}
+	s.logLevel = level
+	return s, errors.Join(r.faults...)
+}

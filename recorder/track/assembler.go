@@ -1,0 +1,121 @@
+package track
+
+import (
+	"fmt"
+
+	"github.com/pion/rtp"
+)
+
+// assembler puts the packets of a stream together to frames. It lets only frames through that can be decoded: after a
+// hole, video continues at the next key frame.
+type assembler struct {
+	codec  Codec
+	config Config
+
+	timestamp int64 // of the frame being put together, extended
+	payloads  [][]byte
+	broken    bool // the frame being put together has a hole
+	afterHole bool // nothing says that the next packet begins a frame
+	needKey   bool // frames before the next key frame refer to something that is missing
+
+	frames, keyFrames, dropped int64
+	clock                      extender
+}
+
+func newAssembler(codec Codec) *assembler {
+	return &assembler{codec: codec, needKey: codec.Kind == Video, afterHole: true}
+}
+
+// assembled is a frame that is complete, with its extended RTP timestamp and the configuration it needs.
+type assembled struct {
+	unit
+	timestamp int64
+	config    Config
+}
+
+// push takes the next packet; hole says that packets before it are missing. It returns the frames that are complete now.
+func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err error) {
+	timestamp := a.clock.extend(p.Timestamp)
+	if hole {
+		a.tear()
+	}
+	if len(a.payloads) > 0 && timestamp != a.timestamp {
+		complete, err = a.finish(complete, err) // an encoder that does not set the marker
+	}
+	if len(p.Payload) == 0 {
+		return complete, err // padding, for bandwidth probing
+	}
+	if len(a.payloads) == 0 {
+		a.timestamp = timestamp
+		a.broken = a.afterHole && !a.codec.starts(p.Payload)
+		a.afterHole = false
+	}
+	a.payloads = append(a.payloads, p.Payload)
+	if p.Marker || a.codec.Kind == Audio {
+		complete, err = a.finish(complete, err)
+	}
+	return complete, err
+}
+
+// tear notes a hole: what is being put together can't be completed, and what follows can't be decoded.
+func (a *assembler) tear() {
+	if len(a.payloads) > 0 {
+		a.payloads = nil
+		a.dropped++
+	}
+	a.afterHole = true
+	a.needKey = a.codec.Kind == Video
+}
+
+func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, error) {
+	payloads := a.payloads
+	a.payloads = nil
+	if a.broken {
+		a.dropped++
+		a.broken = false
+		return complete, earlier
+	}
+	config := a.config
+	frame, err := a.codec.assemble(payloads, &config)
+	if err != nil {
+		a.dropped++
+		a.needKey = a.codec.Kind == Video
+		return complete, fmt.Errorf("assemble %s frame: %w", a.codec.Name, err)
+	}
+	if len(frame.data) == 0 || isPlaceholder(config) {
+		return complete, earlier
+	}
+	if a.needKey && !frame.key {
+		a.dropped++
+		return complete, earlier
+	}
+	a.config, a.needKey = config, false
+	a.frames++
+	if frame.key {
+		a.keyFrames++
+	}
+	return append(complete, assembled{frame, a.timestamp, config}), earlier
+}
+
+// isPlaceholder knows the tiny key frames that a LiveKit server puts in when a track ends (VP8 8×8, H264 2×2).
+func isPlaceholder(c Config) bool { return c.Width > 0 && c.Width <= 8 && c.Height <= 8 }
+
+// extender makes 64-bit timestamps of RTP's 32-bit ones (RFC 3550 section 5.1), which wrap around every 13 hours at 90 kHz.
+type extender struct {
+	started bool
+	last    int64
+}
+
+func (e *extender) extend(timestamp uint32) int64 {
+	if !e.started {
+		e.started, e.last = true, int64(timestamp)
+		return e.last
+	}
+	e.last = e.near(timestamp)
+	return e.last
+}
+
+// near extends a timestamp without moving on: for sender reports, which speak of about the same time.
+func (e *extender) near(timestamp uint32) int64 {
+	return e.last + int64(int32(timestamp-uint32(e.last)))
+}

@@ -1,0 +1,192 @@
+package track
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+const (
+	// syncWait is how long frames are kept in memory for the first sender report, which makes their times exact.
+	// LiveKit sends one every few seconds.
+	syncWait = 6 * time.Second
+	// keyFrameInterval is the least time between two key-frame requests for one track.
+	keyFrameInterval = time.Second
+	// readTimeout is how often a silent stream is looked after: packets that wait, and frames that are kept.
+	readTimeout = 100 * time.Millisecond
+)
+
+// Source is where a track's packets come from.
+type Source interface {
+	// ReadRTP returns the next packet, [os.ErrDeadlineExceeded] at the deadline, or io.EOF when the track has ended.
+	ReadRTP() (*rtp.Packet, error)
+	SetReadDeadline(time.Time) error
+}
+
+// Frame is one complete frame that can be decoded, given the frames before it since the last key frame.
+type Frame struct {
+	Data     []byte
+	Key      bool
+	Time     time.Time     // when it was captured, by the publisher's clock
+	Duration time.Duration // of audio; 0 for video
+	Config   Config
+}
+
+// Stats count what a receiver has seen.
+type Stats struct {
+	Frames, KeyFrames, Dropped int64
+	PacketsReceived            int64
+	PacketsLost                int64
+}
+
+// Receiver turns the packets of one track into frames.
+type Receiver struct {
+	Codec  Codec
+	Source Source
+	// Base is shared by all tracks of the participant.
+	Base *Timebase
+	// RequestKeyFrame asks the publisher for a key frame. It is called at most once a second.
+	RequestKeyFrame func()
+	// Emit gets every frame, in order. It is called from Run.
+	Emit func(Frame)
+	// Warn reports a fault of a frame: the stream goes on without it.
+	Warn func(error)
+
+	mu        sync.Mutex // guards clock, assembler.clock and stats: reports come on a goroutine of their own
+	clock     *Clock
+	sequencer sequencer
+	assembler *assembler
+	held      []assembled
+	firstAt   time.Time
+	emitting  bool // times have been given out: the clock may only be slewed from now on
+	latest    int64
+	asked     time.Time
+}
+
+// Init must be called before Run and HandleRTCP.
+func (r *Receiver) Init() {
+	r.clock = NewClock(r.Codec.ClockRate, r.Base)
+	r.assembler = newAssembler(r.Codec)
+}
+
+// Run reads until the track ends or ctx is done, and emits what it still holds then.
+func (r *Receiver) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := r.Source.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
+			return err
+		}
+		p, err := r.Source.ReadRTP()
+		now := time.Now()
+		switch {
+		case err == nil:
+			r.receive(p, now)
+		case errors.Is(err, io.EOF):
+			r.drain(now.Add(patience), true)
+			return nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			r.drain(now.Add(patience), true)
+			return err
+		}
+		r.drain(now, false)
+	}
+	r.drain(time.Now().Add(patience), true)
+	return nil
+}
+
+// HandleRTCP takes the track's sender reports; other packets are ignored.
+func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
+	report, ok := packet.(*rtcp.SenderReport)
+	if !ok || report.NTPTime == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.assembler.clock.started {
+		return // nothing to extend its timestamp by
+	}
+	rtp := r.assembler.clock.near(report.RTPTime)
+	r.clock.Report(rtp, ntpTime(report.NTPTime), time.Now(), r.latest, r.emitting)
+}
+
+// ntpTime converts a 64-bit NTP timestamp (RFC 5905 section 6): seconds since 1900 in 32.32 fixed point.
+func ntpTime(ntp uint64) time.Time {
+	const between1900And1970 = 2208988800
+	seconds := int64(ntp>>32) - between1900And1970
+	nanoseconds := int64((ntp & 0xffffffff) * uint64(time.Second) >> 32)
+	return time.Unix(seconds, nanoseconds).UTC()
+}
+
+// Stats returns the counts so far.
+func (r *Receiver) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Stats{
+		Frames: r.assembler.frames, KeyFrames: r.assembler.keyFrames, Dropped: r.assembler.dropped,
+		PacketsReceived: r.sequencer.received, PacketsLost: r.sequencer.lost,
+	}
+}
+
+func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.firstAt.IsZero() {
+		r.firstAt = now
+	}
+	r.sequencer.push(p, now)
+	if len(p.Payload) > 0 {
+		if !r.assembler.clock.started {
+			r.assembler.clock.extend(p.Timestamp)
+		}
+		r.clock.Arrived(r.assembler.clock.near(p.Timestamp), now, r.emitting)
+	}
+}
+
+// drain moves packets into frames, and frames out as soon as their times are known.
+func (r *Receiver) drain(now time.Time, all bool) {
+	frames, warnings, needKey := r.ready(now, all)
+	for _, warning := range warnings {
+		r.Warn(warning)
+	}
+	if needKey && now.Sub(r.asked) >= keyFrameInterval {
+		r.asked = now
+		r.RequestKeyFrame()
+	}
+	for _, frame := range frames {
+		r.Emit(frame)
+	}
+}
+
+func (r *Receiver) ready(now time.Time, all bool) (frames []Frame, warnings []error, needKey bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		p, hole, ok := r.sequencer.pop(now)
+		if !ok {
+			break
+		}
+		complete, err := r.assembler.push(p, hole)
+		if err != nil {
+			warnings = append(warnings, err)
+		}
+		r.held = append(r.held, complete...)
+	}
+	needKey = r.assembler.needKey && r.sequencer.received > 0
+	if !all && !r.clock.Synced() && now.Sub(r.firstAt) < syncWait {
+		return nil, warnings, needKey
+	}
+	for _, f := range r.held {
+		frames = append(frames, Frame{
+			Data: f.data, Key: f.key, Config: f.config,
+			Time: r.clock.At(f.timestamp), Duration: r.clock.span(f.duration),
+		})
+		r.emitting, r.latest = true, max(r.latest, f.timestamp)
+	}
+	r.held = nil
+	return frames, warnings, needKey
+}

@@ -1,0 +1,241 @@
+// Package worker takes commands off the queues. It holds each start message while its recording runs, so that the
+// message comes back to another recorder if this one dies.
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/queue"
+)
+
+const (
+	// visibility is how long SQS waits for a sign of life before it hands a message to another recorder.
+	visibility = 30 * time.Second
+	// renewal is the time between two signs of life: two may be lost.
+	renewal = 10 * time.Second
+	// handOver is how long before SQS's limit of 12 hours in flight a recording is given to a fresh message receipt.
+	handOver = 10 * time.Minute
+	// pause follows a receive that failed (the SDK has retried by then).
+	pause = time.Second
+	// callTimeout bounds a call that settles a message.
+	callTimeout = 20 * time.Second
+)
+
+// Worker serves the two queues.
+type Worker struct {
+	Starts, Controls *queue.Queue
+	// Start does what a start asks for and returns when that is over, or nearly at once when its context is done.
+	// Nil takes the message off the queue; [command.ErrHandOver], which is also the cause of the context's end, makes it
+	// visible at once, and [command.ErrLost] leaves it alone.
+	Start func(context.Context, command.Command) error
+	// Stop does what a stop asks for.
+	Stop func(context.Context, command.Command) error
+	// MaxRecordings is how many starts are held at most.
+	MaxRecordings int
+	Log           logrus.FieldLogger
+
+	mu   sync.Mutex
+	held map[string]*held // by message id
+}
+
+// held is a start message whose recording runs.
+type held struct {
+	message queue.Message
+	end     context.CancelCauseFunc
+}
+
+// Run serves until ctx is done; then it hands over what runs and returns when all of it is settled.
+func (w *Worker) Run(ctx context.Context) {
+	w.held = map[string]*held{}
+	var polling, starts, renewing sync.WaitGroup
+	polling.Go(func() { w.pollStarts(ctx, &starts) })
+	polling.Go(func() { w.pollControls(ctx) })
+	renew, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
+	renewing.Go(func() { w.renew(renew) })
+	polling.Wait()
+	w.endAll()
+	starts.Wait()
+	stopRenewing()
+	renewing.Wait()
+}
+
+func (w *Worker) pollStarts(ctx context.Context, starts *sync.WaitGroup) {
+	slots := make(chan struct{}, w.MaxRecordings)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case slots <- struct{}{}:
+		}
+		<-slots // there was room for one; this goroutine is the only one that takes it
+		for _, m := range w.receive(ctx, w.Starts, w.MaxRecordings-len(slots)) {
+			slots <- struct{}{}
+			starts.Go(func() {
+				defer func() { <-slots }()
+				w.start(ctx, m)
+			})
+		}
+	}
+}
+
+func (w *Worker) pollControls(ctx context.Context) {
+	for ctx.Err() == nil {
+		var stops sync.WaitGroup
+		for _, m := range w.receive(ctx, w.Controls, queue.MaxBatch) {
+			stops.Go(func() { w.stop(ctx, m) })
+		}
+		stops.Wait()
+	}
+}
+
+// receive long-polls once. An error is logged and waited out.
+func (w *Worker) receive(ctx context.Context, q *queue.Queue, limit int) []queue.Message {
+	messages, err := q.Receive(ctx, limit, visibility)
+	if err != nil && ctx.Err() == nil {
+		w.Log.WithError(err).WithField("queue", q.URL).Error("queue cannot be read, will be tried again")
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	return messages
+}
+
+func (w *Worker) start(ctx context.Context, m queue.Message) {
+	c, ok := w.decode(m, w.Starts, command.Start)
+	if !ok {
+		return
+	}
+	// The recording ends when Run says so, not when polling does.
+	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	if !w.hold(m, end) {
+		return // SQS has delivered it again although we hold it: the new receipt is kept
+	}
+	err := w.Start(ctx, c)
+	m = w.release(m)
+	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
+	switch {
+	case err == nil:
+		w.settle(log, "delete", func(ctx context.Context) error { return w.Starts.Delete(ctx, m) })
+	case errors.Is(err, command.ErrLost):
+		log.WithError(err).Warn("start left to the recorder that has it now")
+	case errors.Is(err, command.ErrHandOver):
+		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, 0) })
+	default:
+		log.WithError(err).WithField("receives", m.Receives).Error("start failed, will be tried again")
+		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, retryAfter(m)) })
+	}
+}
+
+func (w *Worker) stop(ctx context.Context, m queue.Message) {
+	c, ok := w.decode(m, w.Controls, command.Stop)
+	if !ok {
+		return
+	}
+	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
+	if err := w.Stop(context.WithoutCancel(ctx), c); err != nil {
+		log.WithError(err).WithField("receives", m.Receives).Error("stop failed, will be tried again")
+		w.settle(log, "release", func(ctx context.Context) error { return w.Controls.Release(ctx, m, retryAfter(m)) })
+		return
+	}
+	w.settle(log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
+}
+
+// retryAfter grows with the number of failures: 2, 4, 8 … at most 60 seconds.
+func retryAfter(m queue.Message) time.Duration {
+	return min(time.Minute, time.Second<<min(max(m.Receives, 1), 6))
+}
+
+// decode reads a message. Garbage goes back to the queue at once, whose redrive policy moves it to the dead-letter queue.
+func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) (command.Command, bool) {
+	c, err := command.Decode(m.Body)
+	if err == nil && c.Action != action {
+		err = errors.New("this command is on the wrong queue")
+	}
+	if err == nil {
+		return c, true
+	}
+	log := w.Log.WithFields(logrus.Fields{"message": m.ID, "receives": m.Receives, "bytes": len(m.Body)})
+	log.WithError(err).Error("message cannot be read, leaving it to the dead-letter queue")
+	w.settle(log, "release", func(ctx context.Context) error { return q.Release(ctx, m, time.Second) })
+	return c, false
+}
+
+// settle does the last thing with a message. If that fails, the message comes back, and comes to the same end again.
+func (w *Worker) settle(log logrus.FieldLogger, what string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if err := do(ctx); err != nil {
+		log.WithError(err).Errorf("could not %s message", what)
+	}
+}
+
+// hold keeps a message from now on, or takes note of the new receipt of one that is held already.
+func (w *Worker) hold(m queue.Message, end context.CancelCauseFunc) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h := w.held[m.ID]; h != nil {
+		h.message = m
+		return false
+	}
+	w.held[m.ID] = &held{m, end}
+	return true
+}
+
+// release ends the holding and returns the message with its newest receipt.
+func (w *Worker) release(m queue.Message) queue.Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	newest := w.held[m.ID].message
+	delete(w.held, m.ID)
+	return newest
+}
+
+func (w *Worker) endAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.held {
+		h.end(command.ErrHandOver)
+	}
+}
+
+// renew keeps the held messages invisible to other recorders.
+func (w *Worker) renew(ctx context.Context) {
+	ticker := time.NewTicker(renewal)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		failed, err := w.Starts.Hide(ctx, w.receipts(), visibility)
+		if err != nil && ctx.Err() == nil {
+			w.Log.WithError(err).Warn("messages could not be held, recordings go on")
+		}
+		for _, err := range failed {
+			w.Log.WithError(err).Warn("message could not be held, recording goes on while the ledger says so")
+		}
+	}
+}
+
+// receipts returns those of the held messages, and ends what has been held for nearly too long.
+func (w *Worker) receipts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var receipts []string
+	for _, h := range w.held {
+		if time.Since(h.message.At) > queue.MaxInFlight-handOver {
+			h.end(command.ErrHandOver)
+		}
+		receipts = append(receipts, h.message.Receipt)
+	}
+	return receipts
+}

@@ -1,0 +1,118 @@
+// Package queue speaks to one SQS queue.
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// Limits of SQS (developer guide, "Amazon SQS message quotas").
+const (
+	LongPoll     = 20 * time.Second // the longest that a receive may wait
+	MaxBatch     = 10               // messages in one call
+	MaxInFlight  = 12 * time.Hour   // from a receive to the end of the last visibility timeout
+	minimumSpare = 5 * time.Second
+)
+
+// Queue is one SQS queue.
+type Queue struct {
+	Client *sqs.Client
+	URL    string
+}
+
+// Message is a received message. It is invisible to other receivers until its visibility timeout ends.
+type Message struct {
+	ID       string
+	Body     string
+	Receipt  string
+	Receives int       // how often it has been received, this time included
+	At       time.Time // when it was received: the 12 hours in flight begin here
+}
+
+// Send puts a message on the queue.
+func (q *Queue) Send(ctx context.Context, body string) error {
+	if _, err := q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &body}); err != nil {
+		return fmt.Errorf("send message: %w", err)
+	}
+	return nil
+}
+
+// Receive waits up to [LongPoll] for up to limit messages (at most [MaxBatch]) and hides them for visibility.
+func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]Message, error) {
+	// The call itself must be given longer than the server may take to answer it.
+	ctx, cancel := context.WithTimeout(ctx, LongPoll+minimumSpare)
+	defer cancel()
+	out, err := q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:            &q.URL,
+		MaxNumberOfMessages: int32(min(limit, MaxBatch)),
+		WaitTimeSeconds:     int32(LongPoll / time.Second),
+		VisibilityTimeout:   int32(visibility / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
+			types.MessageSystemAttributeNameApproximateReceiveCount,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("receive messages: %w", err)
+	}
+	now := time.Now()
+	messages := make([]Message, len(out.Messages))
+	for i, m := range out.Messages {
+		receives, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]) // 0 when the service does not say
+		messages[i] = Message{
+			ID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), Receipt: aws.ToString(m.ReceiptHandle),
+			Receives: receives, At: now,
+		}
+	}
+	return messages, nil
+}
+
+// Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that could
+// not be hidden; err is set if the call failed as a whole.
+func (q *Queue) Hide(ctx context.Context, receipts []string, visibility time.Duration) (failed map[string]error, err error) {
+	failed = map[string]error{}
+	for len(receipts) > 0 {
+		batch := receipts[:min(MaxBatch, len(receipts))]
+		receipts = receipts[len(batch):]
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.URL}
+		for i, receipt := range batch {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &receipt, VisibilityTimeout: int32(visibility / time.Second),
+			})
+		}
+		out, err := q.Client.ChangeMessageVisibilityBatch(ctx, in)
+		if err != nil {
+			return failed, fmt.Errorf("change visibility: %w", err)
+		}
+		for _, f := range out.Failed {
+			if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(batch) {
+				failed[batch[i]] = fmt.Errorf("change visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+			}
+		}
+	}
+	return failed, nil
+}
+
+// Release makes a message visible again after a delay, for whoever polls next.
+func (q *Queue) Release(ctx context.Context, m Message, after time.Duration) error {
+	_, err := q.Client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &q.URL, ReceiptHandle: &m.Receipt, VisibilityTimeout: int32(after / time.Second),
+	})
+	if err != nil {
+		return fmt.Errorf("release message: %w", err)
+	}
+	return nil
+}
+
+// Delete takes a message off the queue: its work is done, durably.
+func (q *Queue) Delete(ctx context.Context, m Message) error {
+	if _, err := q.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.URL, ReceiptHandle: &m.Receipt}); err != nil {
+		return fmt.Errorf("delete message: %w", err)
+	}
+	return nil
+}
