@@ -48,8 +48,8 @@ type composer struct {
 	// opened is called when a part has begun.
 	opened func()
 
-	frames  *interleaver
-	pending []queued            // frames before the first part, or of a kind that the part has no stream for
+	frames  interleaver[*room.Track]
+	pending []unit              // frames before the first part, or of a kind that the part has no stream for
 	order   map[*room.Track]int // in which tracks began
 	feeding map[track.Kind]*room.Track
 	needKey bool // after a part that failed: video begins anew
@@ -71,7 +71,7 @@ type openPart struct {
 
 // init readies a composer whose first part follows number parts that there are already.
 func (c *composer) init(number int) *composer {
-	c.frames, c.order, c.feeding = newInterleaver(), map[*room.Track]int{}, map[track.Kind]*room.Track{}
+	c.order, c.feeding = map[*room.Track]int{}, map[track.Kind]*room.Track{}
 	c.number = number
 	return c
 }
@@ -104,7 +104,7 @@ func (c *composer) advance(now time.Time, all bool) {
 }
 
 // place puts a frame into the part it belongs to.
-func (c *composer) place(q queued) {
+func (c *composer) place(q unit) {
 	kind := q.track.Codec.Kind
 	if !c.current(q.track) {
 		return
@@ -126,7 +126,7 @@ func (c *composer) place(q queued) {
 			c.requestKeyFrame()
 		}
 		c.pending = append(c.pending, q)
-		if q.frame.Time.Sub(c.pending[0].frame.Time) > lateAudio {
+		if q.time.Sub(c.pending[0].time) > lateAudio {
 			c.roll("audio began", nil)
 		}
 		return
@@ -148,7 +148,7 @@ func (c *composer) place(q queued) {
 }
 
 // fits says whether a stream's header goes on being right. VP8 and VP9 carry their size in each key frame.
-func fits(s *stream, q queued) bool {
+func fits(s *stream, q unit) bool {
 	if s.report.Codec != "" && s.report.Codec != q.track.Codec.Name {
 		return false
 	}
@@ -158,7 +158,7 @@ func fits(s *stream, q queued) bool {
 	return s.config.Equal(q.frame.Config)
 }
 
-func (c *composer) write(q queued) {
+func (c *composer) write(q unit) {
 	if err := c.part.write(q); err != nil {
 		c.log.WithError(err).Error("part failed, going on with a new one")
 		c.closePart("ffmpeg failed: " + err.Error())
@@ -176,7 +176,7 @@ func (c *composer) requestKeyFrame() {
 
 // roll ends the part and begins the next one with frame first, and the frames that wait. Without any video to begin
 // with, the next part has audio only.
-func (c *composer) roll(reason string, first *queued) {
+func (c *composer) roll(reason string, first *unit) {
 	hadAudio := c.part.streams[track.Audio]
 	c.closePart(reason)
 	if first != nil {
@@ -207,7 +207,7 @@ func (c *composer) openWhenReady(now time.Time, all bool) {
 // open begins a part with the pending frames.
 func (c *composer) open(extra *mux.Stream) {
 	var streams []mux.Stream
-	w := &writer{origin: c.pending[0].frame.Time, streams: map[track.Kind]*stream{}}
+	w := &writer{origin: c.pending[0].time, streams: map[track.Kind]*stream{}}
 	add := func(codec track.Codec, config track.Config) {
 		w.streams[codec.Kind] = &stream{index: len(streams), config: config}
 		streams = append(streams, mux.Stream{Codec: codec, Config: config})
@@ -217,8 +217,8 @@ func (c *composer) open(extra *mux.Stream) {
 			if q.track.Codec.Kind == kind && w.streams[kind] == nil {
 				add(q.track.Codec, q.frame.Config)
 			}
-			if q.frame.Time.Before(w.origin) {
-				w.origin = q.frame.Time
+			if q.time.Before(w.origin) {
+				w.origin = q.time
 			}
 		}
 	}

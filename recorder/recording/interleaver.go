@@ -1,10 +1,8 @@
 package recording
 
 import (
-	"container/heap"
 	"time"
 
-	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/track"
 )
 
@@ -12,83 +10,103 @@ const (
 	// patience is how long a frame waits for earlier ones of the other tracks. It is longer than a missing packet may
 	// take, so that only a track that is silent makes others wait that long.
 	patience = 1200 * time.Millisecond
-	// syncPatience is the same while a track has begun whose first frames wait for their sender report.
-	syncPatience = 8 * time.Second
+	// syncPatience is how long the first frames of a track wait, and all others with them, for the sender report that
+	// makes their times exact. LiveKit sends one every 3 seconds.
+	syncPatience = 7 * time.Second
 )
 
-// queued is a frame on its way into a part.
-type queued struct {
-	track *room.Track
+// clock tells the times of a track's frames: [room.Track].
+type clock interface {
+	Synced() bool
+	Time(track.Frame) time.Time
+	Settle(track.Frame) time.Time
+}
+
+// queued is a frame on its way into a part. Its time is set when it leaves the interleaver.
+type queued[T clock] struct {
+	track T
 	frame track.Frame
+	time  time.Time
 	at    time.Time // of arrival here
 }
 
-// interleaver brings the frames of all tracks into the order of their times. It is pure: time is passed in.
-type interleaver struct {
-	frames  frameHeap
-	waiting map[*room.Track]int  // how many frames of each live track are queued
-	syncing map[*room.Track]bool // tracks that have begun and not had a frame yet
+// line is what waits of one track.
+type line[T clock] struct {
+	track  T
+	frames []queued[T]
+	ended  bool
+	late   bool // its first frames have waited long enough for a sender report
 }
 
-func newInterleaver() *interleaver {
-	return &interleaver{waiting: map[*room.Track]int{}, syncing: map[*room.Track]bool{}}
-}
+// interleaver brings the frames of all tracks into the order of their times. The time of day is passed in.
+type interleaver[T clock] struct{ lines []*line[T] }
 
 // begin notes a track whose frames will come.
-func (i *interleaver) begin(t *room.Track) { i.waiting[t], i.syncing[t] = 0, true }
+func (i *interleaver[T]) begin(t T) { i.lines = append(i.lines, &line[T]{track: t}) }
 
 // end notes that no more frames of a track will come.
-func (i *interleaver) end(t *room.Track) {
-	delete(i.waiting, t)
-	delete(i.syncing, t)
+func (i *interleaver[T]) end(t T) {
+	if l := i.line(t); l != nil {
+		l.ended = true
+	}
 }
 
-func (i *interleaver) push(t *room.Track, f track.Frame, now time.Time) {
-	if _, live := i.waiting[t]; live {
-		i.waiting[t]++
+// live is how many tracks have begun and not ended.
+func (i *interleaver[T]) live() (n int) {
+	for _, l := range i.lines {
+		if !l.ended {
+			n++
+		}
 	}
-	delete(i.syncing, t)
-	heap.Push(&i.frames, queued{t, f, now})
+	return n
+}
+
+func (i *interleaver[T]) line(t T) *line[T] {
+	for _, l := range i.lines {
+		if any(l.track) == any(t) {
+			return l
+		}
+	}
+	return nil
+}
+
+func (i *interleaver[T]) push(t T, f track.Frame, now time.Time) {
+	if l := i.line(t); l != nil {
+		l.frames = append(l.frames, queued[T]{track: t, frame: f, at: now})
+	}
 }
 
 // pop returns the next frame, if nothing earlier can still come (or all is true).
-func (i *interleaver) pop(now time.Time, all bool) (queued, bool) {
-	if len(i.frames) == 0 || !all && !i.ready(now) {
-		return queued{}, false
-	}
-	q := heap.Pop(&i.frames).(queued)
-	if _, live := i.waiting[q.track]; live {
-		i.waiting[q.track]--
-	}
-	return q, true
-}
-
-func (i *interleaver) ready(now time.Time) bool {
-	waited := now.Sub(i.frames[0].at)
-	if len(i.syncing) > 0 {
-		return waited >= syncPatience
-	}
-	if waited >= patience {
-		return true
-	}
-	for _, n := range i.waiting {
-		if n == 0 {
-			return false
+func (i *interleaver[T]) pop(now time.Time, all bool) (next queued[T], ok bool) {
+	var first *line[T]
+	complete := true // every live track has a frame here
+	for n := 0; n < len(i.lines); n++ {
+		l := i.lines[n]
+		if len(l.frames) == 0 {
+			if l.ended {
+				i.lines = append(i.lines[:n], i.lines[n+1:]...)
+				n--
+			} else {
+				complete = false
+			}
+			continue
+		}
+		if !all && !l.late && !l.ended && !l.track.Synced() {
+			if now.Sub(l.frames[0].at) < syncPatience {
+				return next, false
+			}
+			l.late = true
+		}
+		if first == nil || l.track.Time(l.frames[0].frame).Before(first.track.Time(first.frames[0].frame)) {
+			first = l
 		}
 	}
-	return true
-}
-
-type frameHeap []queued
-
-func (h frameHeap) Len() int           { return len(h) }
-func (h frameHeap) Less(a, b int) bool { return h[a].frame.Time.Before(h[b].frame.Time) }
-func (h frameHeap) Swap(a, b int)      { h[a], h[b] = h[b], h[a] }
-func (h *frameHeap) Push(x any)        { *h = append(*h, x.(queued)) }
-func (h *frameHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = queued{}
-	*h = old[:len(old)-1]
-	return last
+	if first == nil || !all && !complete && now.Sub(first.frames[0].at) < patience {
+		return next, false
+	}
+	next = first.frames[0]
+	first.frames[0] = queued[T]{}
+	first.frames = first.frames[1:]
+	next.time = next.track.Settle(next.frame)
+	return next, true
 }

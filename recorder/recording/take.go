@@ -34,6 +34,8 @@ const (
 	ledgerInterval = 5 * time.Second
 	// tick is how often frames that wait for others are looked after.
 	tick = 250 * time.Millisecond
+	// linger is how long the last packets of somebody who has left may take.
+	linger = time.Second
 	// rejoinPause is the pause between two attempts to get into the room.
 	rejoinPause = time.Second
 	// insistFor is how long the bucket may be out of reach before what should go there is given up.
@@ -137,14 +139,17 @@ func (t *take) watch(ctx context.Context, end context.CancelCauseFunc) {
 		case <-t.poked:
 		case <-ticker.C:
 		}
-		owned, wanted, err := t.Ledger.Holds(ctx, t.document)
-		switch {
-		case err != nil && ctx.Err() == nil:
+		holding, err := t.Ledger.Holding(ctx, t.current())
+		if err != nil && ctx.Err() == nil {
 			t.log.WithError(err).Warn("ledger could not be read, recording goes on")
-		case err == nil && !owned:
+		}
+		switch holding {
+		case ledger.Lost:
 			end(command.ErrLost)
-		case err == nil && !wanted:
+		case ledger.Stopped:
 			end(ErrStopped)
+		case ledger.Departed:
+			end(errDeparted)
 		}
 	}
 }
@@ -205,7 +210,10 @@ func (t *take) follow(ctx context.Context) {
 	}
 }
 
-var errClosed = errors.New("the room was closed before the participant came")
+var (
+	errClosed   = errors.New("the room was closed before the participant came")
+	errDeparted = errors.New(reasonLeft)
+)
 
 // stay records while the bot is in the room. It returns ended if the recording has ended, with its reason in t, or else
 // why the bot is out of the room.
@@ -214,10 +222,16 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 	defer following.Close()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	stopped, departed := ctx.Done(), make(<-chan time.Time)
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stopped:
 			t.interrupted(ctx)
+			if t.cause != errDeparted {
+				return nil, true
+			}
+			stopped, departed = nil, time.After(linger)
+		case <-departed:
 			return nil, true
 		case <-absent.C:
 			t.reason = reasonNotJoined
@@ -237,9 +251,11 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 				t.join(e.Session)
 			case room.Left:
 				t.reason = reasonLeft
-				return nil, true
+				stopped, departed = nil, time.After(linger)
 			case room.Closed:
 				switch {
+				case t.reason == reasonLeft:
+					return nil, true
 				case e.Err != nil:
 					return e.Err, false
 				case !t.joined:
@@ -247,6 +263,11 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 				}
 				t.reason = reasonRoomEnded
 				return nil, true
+			case room.TrackEnded:
+				t.composer.frames.end(e.Track)
+				if t.reason == reasonLeft && t.composer.frames.live() == 0 {
+					return nil, true
+				}
 			default:
 				t.media(event)
 			}
@@ -276,8 +297,6 @@ func (t *take) media(event room.Event) {
 	case room.TrackFrame:
 		t.composer.frames.push(e.Track, e.Frame, now)
 		t.composer.advance(now, false)
-	case room.TrackEnded:
-		t.composer.frames.end(e.Track)
 	case room.Unrecordable:
 		t.unrecordable = e.MIME
 		t.log.WithFields(logrus.Fields{"track": e.SID, "codec": e.MIME}).Error("this codec cannot be recorded")

@@ -17,6 +17,9 @@ const (
 	gapThreshold = 5 * time.Millisecond
 )
 
+// unit is a frame in the order of time.
+type unit = queued[*room.Track]
+
 // sink is where a writer's frames go: a part of package mux.
 type sink interface {
 	Write(stream int, at time.Duration, key bool, data []byte) error
@@ -44,9 +47,9 @@ type writer struct {
 }
 
 // write appends a frame of a kind that the part has a stream for. Frames come in order of time.
-func (w *writer) write(q queued) error {
+func (w *writer) write(q unit) error {
 	s := w.streams[q.track.Codec.Kind]
-	at := q.frame.Time.Sub(w.origin)
+	at := q.time.Sub(w.origin)
 	if audio := w.streams[track.Audio]; audio != nil && audio != s {
 		if err := w.fillUp(audio, at); err != nil {
 			return err
@@ -127,7 +130,7 @@ func (w *writer) put(s *stream, at, end time.Duration, key bool, data []byte) er
 }
 
 // attribute notes which track feeds a stream, and settles the counts of the one that did before.
-func (w *writer) attribute(s *stream, q queued) {
+func (w *writer) attribute(s *stream, q unit) {
 	if s.track == q.track {
 		return
 	}

@@ -3,6 +3,7 @@ package room
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/livekit/protocol/livekit"
 	"github.com/sirupsen/logrus"
@@ -78,6 +79,15 @@ type Track struct {
 
 // Stats counts what has come so far.
 func (t *Track) Stats() track.Stats { return t.receiver.Stats() }
+
+// Synced says that [Track.Time] is exact.
+func (t *Track) Synced() bool { return t.receiver.Synced() }
+
+// Time is when a frame was captured, by the publisher's clock, as far as that is known by now.
+func (t *Track) Time(f track.Frame) time.Time { return t.receiver.Time(f.Timestamp) }
+
+// Settle returns the same, for good.
+func (t *Track) Settle(f track.Frame) time.Time { return t.receiver.Settle(f.Timestamp) }
 
 // RequestKeyFrame asks the publisher for a key frame, now or within a second.
 func (t *Track) RequestKeyFrame() { t.receiver.RequestKeyFrame() }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
+	"net"
 	"sync"
 	"time"
 
@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// syncWait is how long frames are kept in memory for the first sender report, which makes their times exact.
-	// LiveKit sends one every few seconds.
-	syncWait = 6 * time.Second
 	// keyFrameInterval is the least time between two key-frame requests for one track.
 	keyFrameInterval = time.Second
 	// readTimeout is how often a silent stream is looked after: packets that wait, and frames that are kept.
@@ -24,7 +21,7 @@ const (
 
 // Source is where a track's packets come from.
 type Source interface {
-	// ReadRTP returns the next packet, [os.ErrDeadlineExceeded] at the deadline, or io.EOF when the track has ended.
+	// ReadRTP returns the next packet, a [net.Error] that is a timeout at the deadline, or io.EOF when the track has ended.
 	ReadRTP() (*rtp.Packet, error)
 	SetReadDeadline(time.Time) error
 }
@@ -33,9 +30,10 @@ type Source interface {
 type Frame struct {
 	Data     []byte
 	Key      bool
-	Time     time.Time     // when it was captured, by the publisher's clock
 	Duration time.Duration // of audio; 0 for video
-	Config   Config
+	// Timestamp is the extended RTP timestamp. [Receiver.Time] says what time that is.
+	Timestamp int64
+	Config    Config
 }
 
 // Stats count what a receiver has seen.
@@ -62,10 +60,9 @@ type Receiver struct {
 	clock     *Clock
 	sequencer sequencer
 	assembler *assembler
-	held      []assembled
-	firstAt   time.Time
-	emitting  bool // times have been given out: the clock may only be slewed from now on
-	latest    int64
+	ssrc      uint32
+	settled   bool  // a time has been settled: the clock may only be slewed from now on
+	latest    int64 // the newest timestamp whose time is settled
 	asked     time.Time
 }
 
@@ -87,19 +84,25 @@ func (r *Receiver) Run(ctx context.Context) error {
 		case err == nil:
 			r.receive(p, now)
 		case errors.Is(err, io.EOF):
-			r.drain(now.Add(patience), true)
+			r.drain(now.Add(patience))
 			return nil
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			r.drain(now.Add(patience), true)
+		case !isTimeout(err):
+			r.drain(now.Add(patience))
 			return err
 		}
-		r.drain(now, false)
+		r.drain(now)
 	}
-	r.drain(time.Now().Add(patience), true)
+	r.drain(time.Now().Add(patience))
 	return nil
 }
 
-// HandleRTCP takes the track's sender reports; other packets are ignored.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// HandleRTCP takes the track's sender reports; other packets are ignored, as are other tracks' reports, which come in the
+// same compound packet.
 func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
 	report, ok := packet.(*rtcp.SenderReport)
 	if !ok || report.NTPTime == 0 {
@@ -107,11 +110,35 @@ func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.assembler.clock.started {
-		return // nothing to extend its timestamp by
+	if !r.assembler.clock.started || report.SSRC != r.ssrc {
+		return // without a packet there is nothing to extend its timestamp by
 	}
 	rtp := r.assembler.clock.near(report.RTPTime)
-	r.clock.Report(rtp, ntpTime(report.NTPTime), time.Now(), r.latest, r.emitting)
+	r.clock.Report(rtp, ntpTime(report.NTPTime), time.Now(), r.latest, r.settled)
+}
+
+// Synced says that times are exact: a sender report has been seen. LiveKit sends one every 3 seconds.
+func (r *Receiver) Synced() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clock.Synced()
+}
+
+// Time is when a frame was captured, by the publisher's clock. It may still change until [Receiver.Settle].
+func (r *Receiver) Time(timestamp int64) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clock.At(timestamp)
+}
+
+// Settle returns the same, for good: times up to this one will not change any more.
+func (r *Receiver) Settle(timestamp int64) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.settled || timestamp > r.latest {
+		r.settled, r.latest = true, timestamp
+	}
+	return r.clock.At(timestamp)
 }
 
 // ntpTime converts a 64-bit NTP timestamp (RFC 5905 section 6): seconds since 1900 in 32.32 fixed point.
@@ -135,21 +162,19 @@ func (r *Receiver) Stats() Stats {
 func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.firstAt.IsZero() {
-		r.firstAt = now
-	}
+	r.ssrc = p.SSRC
 	r.sequencer.push(p, now)
 	if len(p.Payload) > 0 {
 		if !r.assembler.clock.started {
 			r.assembler.clock.extend(p.Timestamp)
 		}
-		r.clock.Arrived(r.assembler.clock.near(p.Timestamp), now, r.emitting)
+		r.clock.Arrived(r.assembler.clock.near(p.Timestamp), now, r.settled)
 	}
 }
 
-// drain moves packets into frames, and frames out as soon as their times are known.
-func (r *Receiver) drain(now time.Time, all bool) {
-	frames, warnings, needKey := r.ready(now, all)
+// drain moves packets into frames, and frames out.
+func (r *Receiver) drain(now time.Time) {
+	frames, warnings, needKey := r.ready(now)
 	for _, warning := range warnings {
 		r.Warn(warning)
 	}
@@ -157,12 +182,15 @@ func (r *Receiver) drain(now time.Time, all bool) {
 		r.asked = now
 		r.RequestKeyFrame()
 	}
-	for _, frame := range frames {
-		r.Emit(frame)
+	for _, f := range frames {
+		r.Emit(Frame{
+			Data: f.data, Key: f.key, Config: f.config, Timestamp: f.timestamp,
+			Duration: time.Duration(f.duration) * time.Second / time.Duration(r.Codec.ClockRate),
+		})
 	}
 }
 
-func (r *Receiver) ready(now time.Time, all bool) (frames []Frame, warnings []error, needKey bool) {
+func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, needKey bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -174,19 +202,7 @@ func (r *Receiver) ready(now time.Time, all bool) (frames []Frame, warnings []er
 		if err != nil {
 			warnings = append(warnings, err)
 		}
-		r.held = append(r.held, complete...)
+		frames = append(frames, complete...)
 	}
-	needKey = r.assembler.needKey && r.sequencer.received > 0
-	if !all && !r.clock.Synced() && now.Sub(r.firstAt) < syncWait {
-		return nil, warnings, needKey
-	}
-	for _, f := range r.held {
-		frames = append(frames, Frame{
-			Data: f.data, Key: f.key, Config: f.config,
-			Time: r.clock.At(f.timestamp), Duration: r.clock.span(f.duration),
-		})
-		r.emitting, r.latest = true, max(r.latest, f.timestamp)
-	}
-	r.held = nil
-	return frames, warnings, needKey
+	return frames, warnings, r.assembler.needKey && r.sequencer.received > 0
 }

@@ -67,9 +67,6 @@ func (s *sequencer) pop(now time.Time) (p *rtp.Packet, hole, ok bool) {
 	return a.packet, true, true
 }
 
-// waiting says that packets are held behind a missing one.
-func (s *sequencer) waiting() bool { return len(s.held) > 0 }
-
 func (s *sequencer) firstHeld() (first int64, found bool) {
 	for sequence := range s.held {
 		if !found || sequence < first {

@@ -32,6 +32,8 @@ type Claim struct {
 	Epoch int `json:"epoch"`
 	// StoppedAt says that the recording is no longer wanted; its owner closes it.
 	StoppedAt time.Time `json:"stoppedAt,omitzero"`
+	// Departed says that it is not wanted because the participant left, not because somebody stopped it.
+	Departed bool `json:"departed,omitempty"`
 	// Ended says that the owner has closed it.
 	Ended bool `json:"ended,omitempty"`
 }
@@ -97,7 +99,7 @@ func (e Entry) ApplyStop(c command.Command) (Entry, []Claim) {
 		if !claim.Wanted() || !stops(c, claim) {
 			continue
 		}
-		claim.StoppedAt = c.RequestedAt
+		claim.StoppedAt, claim.Departed = c.RequestedAt, c.Session != ""
 		next.Claims[target] = claim
 		ended = append(ended, claim)
 	}
@@ -149,14 +151,31 @@ func (e Entry) Ended(target, recording string, epoch int) Entry {
 	return next
 }
 
-// Holds says whether a recorder still has a recording, and whether that is still wanted.
-func (e Entry) Holds(target, recording string, epoch int) (owned, wanted bool) {
+// Holding is what a recorder has of a recording.
+type Holding string
+
+// The holdings.
+const (
+	Wanted   Holding = "wanted"   // go on
+	Stopped  Holding = "stopped"  // close it: somebody asked for that
+	Departed Holding = "departed" // close it: the participant has left
+	Lost     Holding = "lost"     // let go of it: another recorder has it
+)
+
+// Holding says what a recorder that got a recording with that epoch has of it now.
+func (e Entry) Holding(target, recording string, epoch int) Holding {
 	claim, ok := e.Claims[target]
-	if !ok || claim.Recording != recording {
-		// A newer recording of the same target: ours had been stopped, or it would not have come to be.
-		return true, false
+	switch {
+	case !ok || claim.Recording != recording:
+		return Stopped // a newer recording of the same target would not have come to be otherwise
+	case claim.Epoch != epoch:
+		return Lost
+	case claim.Wanted():
+		return Wanted
+	case claim.Departed:
+		return Departed
 	}
-	return claim.Epoch == epoch, claim.Wanted()
+	return Stopped
 }
 
 func (e Entry) clone() Entry {

@@ -59,14 +59,13 @@ func (l *Ledger) Ended(ctx context.Context, recording Recording) error {
 	return err
 }
 
-// Holds says whether this recorder still has a recording, and whether it is still wanted.
-func (l *Ledger) Holds(ctx context.Context, recording Recording) (owned, wanted bool, err error) {
+// Holding says what this recorder has of a recording now.
+func (l *Ledger) Holding(ctx context.Context, recording Recording) (Holding, error) {
 	entry, _, err := l.read(ctx, entryKey(recording.Room, recording.Participant))
 	if err != nil {
-		return false, false, err
+		return "", err
 	}
-	owned, wanted = entry.Holds(recording.Target, recording.ID, recording.Epoch)
-	return owned, wanted, nil
+	return entry.Holding(recording.Target, recording.ID, recording.Epoch), nil
 }
 
 func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {

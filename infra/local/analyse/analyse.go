@@ -1,0 +1,173 @@
+// Package analyse reads finished recordings with the system's ffmpeg: what they contain, whether they decode, and when
+// the test signal's flashes and beeps are.
+package analyse
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Stream is a stream as ffprobe sees it.
+type Stream struct {
+	Kind   string `json:"codec_type"`
+	Codec  string `json:"codec_name"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+	Frames string `json:"nb_read_packets"`
+}
+
+// Packets is how many packets the stream has.
+func (s Stream) Packets() int {
+	n, _ := strconv.Atoi(s.Frames) // ffprobe counted
+	return n
+}
+
+// File is what a file contains.
+type File struct {
+	Streams []Stream `json:"streams"`
+	Format  struct {
+		Name     string `json:"format_name"`
+		Duration string `json:"duration"`
+	} `json:"format"`
+}
+
+// Duration is the file's, by its own header.
+func (f File) Duration() time.Duration {
+	seconds, _ := strconv.ParseFloat(f.Format.Duration, 64) // "N/A": 0
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// Codecs are the streams' codecs, in order.
+func (f File) Codecs() string {
+	var names []string
+	for _, s := range f.Streams {
+		names = append(names, s.Codec)
+	}
+	return strings.Join(names, "+")
+}
+
+// Stream finds a stream by its kind, video or audio.
+func (f File) Stream(kind string) (Stream, bool) {
+	for _, s := range f.Streams {
+		if s.Kind == kind {
+			return s, true
+		}
+	}
+	return Stream{}, false
+}
+
+// Probe reads what a file contains.
+func Probe(ctx context.Context, path string) (File, error) {
+	var file File
+	out, err := run(ctx, "ffprobe", "-v", "error", "-count_packets", "-show_format", "-show_streams", "-of", "json", "file:"+path)
+	if err != nil {
+		return file, err
+	}
+	return file, json.Unmarshal(out, &file)
+}
+
+// Decode decodes everything and returns what ffmpeg complained of: nothing, for a good file.
+func Decode(ctx context.Context, path string) (complaints string, err error) {
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path, "-f", "null", "-")
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// Flashes returns the times in the file at which the picture becomes white.
+func Flashes(ctx context.Context, path string) ([]time.Duration, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	// The file goes through a filter's argument: quotes and backslashes twice.
+	quoted := strings.NewReplacer(`\`, `\\\\`, `'`, `\\\'`, `:`, `\\:`, `,`, `\,`, `;`, `\;`, `[`, `\[`, `]`, `\]`).Replace(absolute)
+	out, err := run(ctx, "ffprobe", "-v", "error", "-f", "lavfi", "-i", "movie="+quoted+",scale=16:16,signalstats",
+		"-show_entries", "frame=pts_time:frame_tags=lavfi.signalstats.YAVG", "-of", "csv=p=0")
+	if err != nil {
+		return nil, err
+	}
+	var flashes []time.Duration
+	white := true // the file may begin in the middle of a flash
+	for line := range strings.Lines(string(out)) {
+		var at, luma float64
+		if _, err := fmt.Sscanf(strings.ReplaceAll(strings.TrimSpace(line), ",", " "), "%f %f", &at, &luma); err != nil {
+			return nil, fmt.Errorf("read luma from %q: %w", line, err)
+		}
+		if luma > 180 && !white {
+			flashes = append(flashes, time.Duration(at*float64(time.Second)))
+		}
+		white = luma > 180
+	}
+	return flashes, nil
+}
+
+const sampleRate = 48000
+
+// Beeps returns the times in the file at which the tone begins. Gaps between packets keep their length.
+func Beeps(ctx context.Context, path string) ([]time.Duration, error) {
+	out, err := run(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path, "-map", "0:a:0",
+		"-af", "aresample=async=1:min_hard_comp=0.001:first_pts=0", "-ac", "1", "-ar", strconv.Itoa(sampleRate), "-f", "f32le", "-")
+	if err != nil {
+		return nil, err
+	}
+	samples := make([]float32, len(out)/4)
+	if err := binary.Read(bytes.NewReader(out), binary.LittleEndian, samples); err != nil {
+		return nil, err
+	}
+	const quiet = sampleRate / 4 // a beep follows at least this much silence
+	var beeps []time.Duration
+	last := -quiet
+	for i, sample := range samples {
+		if math.Abs(float64(sample)) < 0.1 {
+			continue
+		}
+		if i-last >= quiet && last >= 0 {
+			beeps = append(beeps, time.Duration(i)*time.Second/sampleRate)
+		}
+		last = i
+	}
+	return beeps, nil
+}
+
+// Offset returns by how much beeps are later than their flashes: the mean, and how far single ones are from it at most.
+func Offset(flashes, beeps []time.Duration) (mean, spread time.Duration, err error) {
+	var offsets []time.Duration
+	for _, flash := range flashes {
+		for _, beep := range beeps {
+			if d := beep - flash; d > -400*time.Millisecond && d < 400*time.Millisecond {
+				offsets = append(offsets, d)
+				mean += d
+			}
+		}
+	}
+	if len(offsets) == 0 {
+		return 0, 0, fmt.Errorf("no flash with a beep near it: %d flashes, %d beeps", len(flashes), len(beeps))
+	}
+	mean /= time.Duration(len(offsets))
+	for _, d := range offsets {
+		spread = max(spread, (d - mean).Abs())
+	}
+	return mean, spread, nil
+}
+
+func run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return nil, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return out, nil
+}

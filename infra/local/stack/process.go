@@ -1,0 +1,94 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long a process may take to end when asked to.
+const stopTimeout = 60 * time.Second
+
+// Process is a running program of the stack. Its output goes to LogPath.
+type Process struct {
+	Name, LogPath string
+
+	cmd  *exec.Cmd
+	done chan struct{}
+	once sync.Once
+	err  error
+}
+
+// launch starts a program with that environment only. Watch sees every line of output until it returns true.
+func (s *Stack) launch(name string, watch func(line string) bool, env []string, path string, args ...string) (*Process, error) {
+	p := &Process{Name: name, LogPath: filepath.Join(s.Work, name+".log"), done: make(chan struct{})}
+	log, err := os.OpenFile(p.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p.cmd = exec.Command(path, args...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Work, "TMPDIR=" + s.Work}, env...)
+	// The terminal's Ctrl-C reaches this program only, which ends the others in order. Should it be killed, they go too.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	reader, writer := io.Pipe()
+	p.cmd.Stdout, p.cmd.Stderr = writer, writer
+	if err := p.cmd.Start(); err != nil {
+		_ = log.Close() // nothing was written
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	s.processes = append(s.processes, p)
+	go func() {
+		defer log.Close()
+		scanner := bufio.NewScanner(reader)
+		scanner.Buffer(nil, 16<<20)
+		for scanner.Scan() {
+			fmt.Fprintln(log, scanner.Text())
+			if watch != nil && watch(scanner.Text()) {
+				watch = nil
+			}
+		}
+		_, _ = io.Copy(io.Discard, reader) // a line beyond the buffer must not block the program
+	}()
+	go func() {
+		p.err = p.cmd.Wait()
+		_ = writer.Close() // ends the reader
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(signal os.Signal) error { return p.cmd.Process.Signal(signal) }
+
+// PID is its process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Wait returns when the program has ended, with its error.
+func (p *Process) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Stop ends the program: by asking it, then by force.
+func (p *Process) Stop() {
+	p.once.Do(func() {
+		_ = p.Signal(syscall.SIGTERM) // it may have ended
+		select {
+		case <-p.done:
+		case <-time.After(stopTimeout):
+			_ = p.Signal(syscall.SIGKILL)
+			<-p.done
+		}
+	})
+}

@@ -1,0 +1,248 @@
+// Package stack runs the whole system on one machine: a LiveKit server, stand-ins for SQS and S3, the Lambda behind an
+// HTTP listener, and recorders. Everything listens on the loopback address only.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"livekit-recorder/infra/local/lambda"
+	"livekit-recorder/infra/local/sqs"
+)
+
+// The credentials of the local system. Those of LiveKit are what `livekit-server --dev` uses.
+const (
+	LiveKitKey, LiveKitSecret = "devkey", "secret"
+	accessKey, secretKey      = "local", "local-secret"
+	region                    = "us-east-1"
+	// Bucket is the S3 bucket, a directory below Options.BucketRoot.
+	Bucket = "local-bucket"
+	// Directory is S3_DIRECTORY.
+	Directory = "participants"
+	// maxReceives is the redrive policy of both queues, as template.yaml has it.
+	maxReceives = 10
+)
+
+// Options say where things are and go. Ports that are 0 are chosen.
+type Options struct {
+	Tools                                 string // directory of server (livekit-server), versitygw and ffmpeg
+	Binaries                              string // directory of recorder and bootstrap, see [Build]
+	Work                                  string // directory for logs, scratch files and configuration
+	BucketRoot                            string // directory in which the bucket is, as plain files
+	APIPort, LiveKitPort, SQSPort, S3Port int
+	AutoRecord                            string
+	// RecorderEnv is added to every recorder's environment.
+	RecorderEnv []string
+}
+
+// Stack is the running system.
+type Stack struct {
+	API, LiveKit, SQS, S3    string // addresses: URLs, LiveKit's with ws://
+	StartQueue, ControlQueue string // URLs
+	Options
+
+	processes []*Process
+	servers   []*http.Server
+}
+
+// Start brings everything up but the recorders. Stop must follow even if it fails.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	s := &Stack{Options: o}
+	for _, port := range []*int{&s.APIPort, &s.LiveKitPort, &s.SQSPort, &s.S3Port} {
+		if err := choose(port); err != nil {
+			return s, err
+		}
+	}
+	s.API, s.LiveKit = local("http", s.APIPort), local("ws", s.LiveKitPort)
+	s.SQS, s.S3 = local("http", s.SQSPort), local("http", s.S3Port)
+	if err := os.MkdirAll(s.Work, 0o755); err != nil {
+		return s, fmt.Errorf("make work directory: %w", err)
+	}
+	for _, start := range []func(context.Context) error{s.startSQS, s.startS3, s.startAPI, s.startLiveKit} {
+		if err := start(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func local(scheme string, port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
+
+func choose(port *int) error {
+	if *port != 0 {
+		return nil
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("choose a port: %w", err)
+	}
+	*port = listener.Addr().(*net.TCPAddr).Port
+	return listener.Close()
+}
+
+// Stop ends everything: recorders first, which close and store their files.
+func (s *Stack) Stop() {
+	for i := len(s.processes) - 1; i >= 0; i-- {
+		s.processes[i].Stop()
+	}
+	for _, server := range s.servers {
+		_ = server.Close() // long polls are cut off
+	}
+}
+
+func (s *Stack) serve(port int, handler http.Handler) error {
+	listener, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	s.servers = append(s.servers, server)
+	go func() { _ = server.Serve(listener) }() // until Stop closes it
+	return nil
+}
+
+func (s *Stack) startSQS(ctx context.Context) error {
+	if err := s.serve(s.SQSPort, sqs.New(s.SQS)); err != nil {
+		return fmt.Errorf("start SQS stand-in: %w", err)
+	}
+	client := s.SQSClient()
+	for _, q := range []struct {
+		name string
+		url  *string
+	}{{"starts", &s.StartQueue}, {"controls", &s.ControlQueue}} {
+		url, err := createQueues(ctx, client, q.name)
+		if err != nil {
+			return err
+		}
+		*q.url = url
+	}
+	return nil
+}
+
+func (s *Stack) startS3(ctx context.Context) error {
+	// The posix backend's buckets are directories.
+	if err := os.MkdirAll(filepath.Join(s.BucketRoot, Bucket), 0o755); err != nil {
+		return fmt.Errorf("make bucket: %w", err)
+	}
+	_, err := s.launch("versitygw", nil, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
+		filepath.Join(s.Tools, "versitygw"), "--port", fmt.Sprintf("127.0.0.1:%d", s.S3Port), "--region", region,
+		"--health", "/health", "--quiet", "--keep-alive", "posix", s.BucketRoot)
+	if err != nil {
+		return err
+	}
+	return s.awaitHTTP(ctx, s.S3+"/health")
+}
+
+func (s *Stack) startAPI(ctx context.Context) error {
+	gateway := lambda.New()
+	if err := s.serve(s.APIPort, gateway); err != nil {
+		return fmt.Errorf("start HTTP API: %w", err)
+	}
+	var runtimePort int
+	if err := errors.Join(choose(&runtimePort), s.serve(runtimePort, gateway.Runtime())); err != nil {
+		return fmt.Errorf("start Lambda runtime API: %w", err)
+	}
+	for range 2 { // as Lambda would have: one instance for each request under way
+		_, err := s.launch("lambda", nil, append(s.serviceEnv(), "AUTO_RECORD="+s.AutoRecord,
+			fmt.Sprintf("AWS_LAMBDA_RUNTIME_API=127.0.0.1:%d", runtimePort)), filepath.Join(s.Binaries, "bootstrap"))
+		if err != nil {
+			return err
+		}
+	}
+	return s.awaitHTTP(ctx, s.API+"/health")
+}
+
+func (s *Stack) startLiveKit(ctx context.Context) error {
+	var udp, tcp int
+	if err := errors.Join(choose(&udp), choose(&tcp)); err != nil {
+		return err
+	}
+	config := strings.Join([]string{
+		"port: " + strconv.Itoa(s.LiveKitPort), "bind_addresses: [127.0.0.1]", "development: true",
+		"rtc:", "  udp_port: " + strconv.Itoa(udp), "  tcp_port: " + strconv.Itoa(tcp), "  node_ip: 127.0.0.1",
+		"  use_external_ip: false", "  enable_loopback_candidate: true", "  interfaces: {includes: [lo]}",
+		"keys: {" + LiveKitKey + ": " + LiveKitSecret + "}",
+		"webhook:", "  api_key: " + LiveKitKey, "  urls: ['" + s.API + "/recordings/webhooks']",
+		"logging: {level: info}", "",
+	}, "\n")
+	path := filepath.Join(s.Work, "livekit.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return fmt.Errorf("configure LiveKit: %w", err)
+	}
+	if _, err := s.launch("livekit", nil, nil, filepath.Join(s.Tools, "server"), "--config", path); err != nil {
+		return err
+	}
+	return s.awaitHTTP(ctx, local("http", s.LiveKitPort))
+}
+
+// StartRecorder starts one more recorder, and returns when it polls the queues.
+func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, error) {
+	name := fmt.Sprintf("recorder-%d", len(s.processes))
+	ready := make(chan struct{})
+	p, err := s.launch(name, func(line string) bool {
+		if !strings.Contains(line, `"recorder ready"`) {
+			return false
+		}
+		close(ready)
+		return true
+	}, append(append(s.serviceEnv(),
+		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
+		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug"), append(s.RecorderEnv, env...)...),
+		filepath.Join(s.Binaries, "recorder"))
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-ready:
+		return p, nil
+	case <-p.done:
+		return p, fmt.Errorf("recorder ended at once: see %s", p.LogPath)
+	case <-ctx.Done():
+		return p, ctx.Err()
+	}
+}
+
+// serviceEnv is what the Lambda and the recorder have in common.
+func (s *Stack) serviceEnv() []string {
+	return []string{
+		"LIVEKIT_API_KEY=" + LiveKitKey, "LIVEKIT_API_SECRET=" + LiveKitSecret,
+		"START_QUEUE_URL=" + s.StartQueue, "CONTROL_QUEUE_URL=" + s.ControlQueue,
+		"S3_BUCKET=" + Bucket, "S3_DIRECTORY=" + Directory, "S3_REGION=" + region, "AWS_REGION=" + region,
+		"AWS_ENDPOINT_URL_S3=" + s.S3, "AWS_ENDPOINT_URL_SQS=" + s.SQS,
+		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+// awaitHTTP returns when a URL answers.
+func (s *Stack) awaitHTTP(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			_ = response.Body.Close() // only that there is an answer counts
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: see the logs in %s", url, s.Work)
+		case <-ticker.C:
+		}
+	}
+}
