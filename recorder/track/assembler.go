@@ -1,6 +1,7 @@
 package track
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/pion/rtp"
@@ -42,8 +43,8 @@ func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err er
 	if len(a.payloads) > 0 && timestamp != a.timestamp {
 		complete, err = a.finish(complete, err) // an encoder that does not set the marker
 	}
-	if len(p.Payload) == 0 {
-		return complete, err // padding, for bandwidth probing
+	if isPadding(p.Payload) {
+		return complete, err
 	}
 	if len(a.payloads) == 0 {
 		a.timestamp = timestamp
@@ -95,6 +96,16 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 		a.keyFrames++
 	}
 	return append(complete, assembled{frame, a.timestamp, config}), earlier
+}
+
+// isPadding knows packets that carry nothing but padding, for bandwidth probing and to make a track known. A LiveKit
+// server sends some of them without RTP's padding bit: zeros, and their number at the end (RFC 3550 section 5.1).
+func isPadding(payload []byte) bool {
+	last := len(payload) - 1
+	if last < 0 {
+		return true
+	}
+	return int(payload[last]) == len(payload) && len(bytes.TrimLeft(payload[:last], "\x00")) == 0
 }
 
 // isPlaceholder knows the tiny key frames that a LiveKit server puts in when a track ends (VP8 8×8, H264 2×2).

@@ -164,7 +164,7 @@ func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 	defer r.mu.Unlock()
 	r.ssrc = p.SSRC
 	r.sequencer.push(p, now)
-	if len(p.Payload) > 0 {
+	if !isPadding(p.Payload) {
 		if !r.assembler.clock.started {
 			r.assembler.clock.extend(p.Timestamp)
 		}

@@ -46,7 +46,7 @@ func FileName(template string, recording Recording, at time.Time) string {
 	)
 	var segments []string
 	for segment := range strings.SplitSeq(template, "/") {
-		segments = append(segments, fit(undot(values.Replace(escapeLiteral(segment)))))
+		segments = append(segments, fit(tidy(values.Replace(escapeLiteral(segment)))))
 	}
 	name := path.Join(segments...)
 	if len(name) > maxNameBytes {
@@ -56,9 +56,9 @@ func FileName(template string, recording Recording, at time.Time) string {
 }
 
 // Segment makes any string one path segment: readable, and different for different strings. Letters, digits, marks and
-// symbols of any script stay; everything else, and a leading dot, becomes %XX like in URLs, so that url.PathUnescape
+// symbols of any script and inner spaces stay; everything else, and a leading dot, becomes %XX like in URLs, so that url.PathUnescape
 // gives the string back, unless it was too long: then it ends in "~" and a hash.
-func Segment(value string) string { return fit(undot(escape(value))) }
+func Segment(value string) string { return fit(tidy(escape(value))) }
 
 func escape(value string) string { return escapeExcept(value, "") }
 
@@ -83,14 +83,21 @@ func escapeExcept(value, keep string) string {
 	return b.String()
 }
 
-// isPlain: what needs no care in S3 keys, URLs, shells and file systems ("~" marks our own shortening).
+// isPlain: what needs no care in S3 keys and file systems ("~" marks our own shortening).
 func isPlain(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.@+=,", r)
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.@+=, ", r)
 }
 
-func undot(segment string) string {
+// tidy hides a dot or space at the beginning and a space at the end.
+func tidy(segment string) string {
 	if rest, ok := strings.CutPrefix(segment, "."); ok {
-		return "%2E" + rest
+		segment = "%2E" + rest
+	}
+	if rest, ok := strings.CutPrefix(segment, " "); ok {
+		segment = "%20" + rest
+	}
+	if rest, ok := strings.CutSuffix(segment, " "); ok {
+		segment = rest + "%20"
 	}
 	return segment
 }

@@ -160,6 +160,20 @@ func Offset(flashes, beeps []time.Duration) (mean, spread time.Duration, err err
 	return mean, spread, nil
 }
 
+// AVOffset returns by how much the beeps of a file are later than its flashes, on average.
+func AVOffset(ctx context.Context, path string) (time.Duration, error) {
+	flashes, err := Flashes(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	beeps, err := Beeps(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	mean, _, err := Offset(flashes, beeps)
+	return mean, err
+}
+
 func run(ctx context.Context, name string, args ...string) ([]byte, error) {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {

@@ -1,0 +1,53 @@
+# Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
+.PHONY: help demo up test lint bench build build-ApiFunction image clean
+.DELETE_ON_ERROR:
+
+build_dir := $(CURDIR)/.tools/build
+# A child of make must get Ctrl-C itself: exec keeps the recipe's shell out of the way.
+local := exec $(build_dir)/local
+
+help:
+	@echo "make demo    record a participant end to end on this machine, and check the files"
+	@echo "make up      the same local system in the foreground, to play with"
+	@echo "make test    all tests, with the real components"
+	@echo "make lint    gofmt, go vet, staticcheck"
+	@echo "make bench   benchmarks"
+	@echo "make build   the programs, into .tools/build"
+	@echo "make image   the recorder's container image (needs a container engine)"
+
+build:
+	@mkdir -p $(build_dir)
+	@go build -o $(build_dir)/ ./recorder ./infra/local
+	@go build -o $(build_dir)/bootstrap ./functions/api
+
+demo: build
+	@infra/tools.sh system
+	@$(local) demo
+
+up: build
+	@infra/tools.sh system
+	@$(local) up
+
+# -count=1: the end-to-end tests run programs that go test does not know to depend on.
+test:
+	@infra/tools.sh system browser
+	go test -count=1 -parallel 8 -timeout 20m ./...
+
+lint:
+	@infra/tools.sh lint
+	@test -z "$$(gofmt -l functions recorder shared infra | tee /dev/stderr)"
+	go vet ./...
+	.tools/bin/staticcheck ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./recorder/... ./shared/...
+
+# sam build calls this one: the function's name in template.yaml is ApiFunction.
+build-ApiFunction:
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/api
+
+image:
+	docker build -t participant-recorder .
+
+clean:
+	rm -rf .tools

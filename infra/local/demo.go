@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"livekit-recorder/infra/local/analyse"
+	"livekit-recorder/infra/local/participant"
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/shared/ledger"
+)
+
+const (
+	// demoLength is how long each participant of the demo stays.
+	demoLength = 10 * time.Second
+	// storedWithin is how soon after the end a file must be in the bucket.
+	storedWithin = 30 * time.Second
+	// A recording may begin this much later than its participant joined: the first key frame comes once a second.
+	lateStart = 2500 * time.Millisecond
+	maxOffset = 20 * time.Millisecond
+)
+
+// demo records one participant because LiveKit's webhook says that they joined, and another because a REST call asks
+// for it, under a name of the caller's choice.
+func demo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	build, bin, media, err := layout()
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "recorder-demo-")
+	if err != nil {
+		return err
+	}
+	step("starting LiveKit, SQS, S3, the Lambda and a recorder (logs in %s)", work)
+	s, err := stack.Start(ctx, stack.Options{
+		Tools: bin, Binaries: build, Work: work, BucketRoot: filepath.Join(work, "s3"), AutoRecord: "webhook-room/*",
+	})
+	defer s.Stop()
+	if err == nil {
+		_, err = s.StartRecorder(ctx)
+	}
+	if err == nil {
+		err = play(ctx, s, media)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (logs are in %s)", err, work)
+	}
+	return os.RemoveAll(work)
+}
+
+func step(format string, args ...any) { fmt.Printf("▸ "+format+"\n", args...) }
+
+func play(ctx context.Context, s *stack.Stack, media string) error {
+	client := stack.REST{Base: s.API}
+	for _, codec := range []string{"vp8", "h264", "opus"} {
+		step("encoding the test signal: %s", codec)
+		if _, err := participant.Make(ctx, media, codec); err != nil {
+			return err
+		}
+	}
+	step("alice joins webhook-room with camera (VP8) and microphone: LiveKit's webhook starts the recording")
+	alice, err := enter(s, "webhook-room", "alice", "vp8", media)
+	if err != nil {
+		return err
+	}
+	defer alice.Leave()
+	step("bob joins rest-room with camera (H264) and microphone: POST /recordings/start with a file name starts the recording")
+	bob, err := enter(s, "rest-room", "bob", "h264", media)
+	if err != nil {
+		return err
+	}
+	defer bob.Leave()
+	started, err := client.Start(ctx, map[string]string{"room": "rest-room", "participant": "bob", "file": "demo/{participant}, by name"})
+	if err != nil {
+		return err
+	}
+	for left := demoLength; left > 0; left -= time.Second {
+		fmt.Printf("\r▸ recording … %2.0f s ", left.Seconds())
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	fmt.Println()
+	step("alice leaves; bob's recording is stopped by POST /recordings/stop")
+	alice.Leave()
+	if err := client.Stop(ctx, map[string]string{"id": started.ID}); err != nil {
+		return err
+	}
+	step("waiting for the files in the bucket")
+	ctx, cancel := context.WithTimeout(ctx, storedWithin)
+	defer cancel()
+	byWebhook, err1 := client.Await(ctx, "webhook-room", "alice")
+	byREST, err2 := client.Await(ctx, "rest-room", "bob")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if want := "demo/bob, by name"; byREST.File != want {
+		return fmt.Errorf("bob's file was to be named %q and is named %q", want, byREST.File)
+	}
+	return report(ctx, s, byWebhook, byREST)
+}
+
+func enter(s *stack.Stack, room, identity, codec, media string) (*participant.Participant, error) {
+	p, err := participant.Join(s.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, room, identity, media)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = p.Microphone(); err == nil {
+		_, err = p.Camera(codec)
+	}
+	if err != nil {
+		p.Leave()
+		return nil, err
+	}
+	return p, nil
+}
+
+// report prints what ffprobe and the analyser find, and fails unless it is right.
+func report(ctx context.Context, s *stack.Stack, recordings ...ledger.Recording) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\nFILE\tCONTAINER\tCODECS\tDURATION\tA/V OFFSET\t")
+	var faults []error
+	for _, recording := range recordings {
+		if len(recording.Parts) != 1 {
+			faults = append(faults, fmt.Errorf("%s has %d parts: %s", recording.ID, len(recording.Parts), recording.Reason))
+			continue
+		}
+		part := recording.Parts[0]
+		path := s.Path(part.Key)
+		file, err := analyse.Probe(ctx, path)
+		if err != nil {
+			return err
+		}
+		offset, err := analyse.AVOffset(ctx, path)
+		if err != nil {
+			return err
+		}
+		offset -= participant.EncoderDelay
+		complaints, err := analyse.Decode(ctx, path)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f s\t%+.1f ms\t\n", part.Key, part.Container, file.Codecs(),
+			file.Duration().Seconds(), float64(offset.Microseconds())/1000)
+		if err != nil || complaints != "" {
+			faults = append(faults, fmt.Errorf("%s does not decode: %s", part.Key, complaints))
+		}
+		if offset.Abs() > maxOffset {
+			faults = append(faults, fmt.Errorf("%s: audio is %s beside the video", part.Key, offset))
+		}
+		if d := file.Duration(); d < demoLength-lateStart || d > demoLength+lateStart {
+			faults = append(faults, fmt.Errorf("%s: lasts %s, the participant stayed for about %s", part.Key, d, demoLength))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	fmt.Println("\nEvery file decodes without a complaint, and sound and picture are in step.")
+	return nil
+}
