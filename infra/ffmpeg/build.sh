@@ -9,11 +9,11 @@ set -eu
 
 output=${1:?usage: build.sh OUTPUT}
 version=7.1.5
+mkdir -p "$(dirname "$output")"
+output=$(cd "$(dirname "$output")" && pwd)/$(basename "$output")
 stamp="$output.built-by"
 fingerprint=$(cksum < "$0")
 if [ -x "$output" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then exit 0; fi
-mkdir -p "$(dirname "$output")"
-output=$(cd "$(dirname "$output")" && pwd)/$(basename "$output")
 
 missing=
 for tool in gcc:gcc make:make xz:xz-utils; do command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool#*:}"; done
@@ -58,7 +58,7 @@ cd "$work/ffmpeg"
 	--enable-static --disable-shared --extra-ldflags=-static --enable-small \
 	--enable-demuxer=matroska,mov,ogg --enable-muxer=mp4,mov,webm,ogg,opus,matroska \
 	--enable-parser=h264,hevc,vp8,vp9,av1,opus \
-	--enable-bsf=aac_adtstoasc,av1_metadata,extract_extradata,h264_mp4toannexb,vp9_superframe,vp9_superframe_split,opus_metadata,null \
+	--enable-bsf=aac_adtstoasc,av1_metadata,extract_extradata,h264_mp4toannexb,vp9_superframe,vp9_superframe_split,opus_metadata,setts,null \
 	--enable-protocol=file,pipe,fd >configure.log 2>&1 || { tail -n 20 configure.log ffbuild/config.log >&2; exit 1; }
 make -j"$(nproc)" ffmpeg >make.log 2>&1 || { tail -n 40 make.log >&2; exit 1; }
 strip ffmpeg

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,18 +38,13 @@ func Probe(ctx context.Context, path string) (FFmpeg, error) {
 		}
 		f.Hybrid = f.Hybrid || bytes.Contains(help, []byte("hybrid_fragmented"))
 	}
-	help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", "demuxer=matroska").CombinedOutput()
-	if err != nil || bytes.Contains(help, []byte("Unknown format")) {
-		return f, fmt.Errorf("%s cannot read matroska", path)
+	for _, needed := range []string{"demuxer=matroska", "bsf=setts"} {
+		help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", needed).CombinedOutput()
+		if err != nil || bytes.Contains(help, []byte("Unknown")) {
+			return f, fmt.Errorf("%s has no %s", path, needed)
+		}
 	}
 	return f, nil
-}
-
-// Major is the major version, or 0 if the binary does not tell.
-func (f FFmpeg) Major() int {
-	major, _, _ := strings.Cut(f.Version, ".")
-	n, _ := strconv.Atoi(major) // 0 for builds named by a commit
-	return n
 }
 
 // stderr keeps the last lines that ffmpeg wrote.
@@ -76,11 +71,13 @@ func (s *stderr) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *stderr) String() string {
+func (s *stderr) last() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(s.lines, "; ")
+	return slices.Clone(s.lines)
 }
+
+func (s *stderr) String() string { return strings.Join(s.last(), "; ") }
 
 // errKilled says that ffmpeg did not end by itself.
 var errKilled = errors.New("ffmpeg did not end in time and was killed")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -74,7 +76,9 @@ func arguments(ffmpeg FFmpeg, container track.Container, path string) []string {
 		if ffmpeg.Hybrid {
 			args = append(args, "-movflags", "+hybrid_fragmented", "-frag_duration", "1000000")
 		}
-		args = append(args, "-strict", "experimental")
+		// Matroska has no decoding times, and ffmpeg makes up late ones for H264 streams that do not say how far they
+		// reorder. WebRTC does not reorder frames: they are decoded when they are shown.
+		args = append(args, "-bsf:v", "setts=ts=PTS")
 	case track.WebM:
 		args = append(args, "-cluster_time_limit", "1000")
 	case track.Ogg:
@@ -100,8 +104,16 @@ func (p *Part) Close(ctx context.Context) error {
 	return nil
 }
 
-// Complaints returns the last lines that ffmpeg wrote to its standard error.
-func (p *Part) Complaints() string { return p.stderr.String() }
+// harmless are warnings that every MP4 file with Opus causes.
+var harmless = []string{"codec frame size is not set", "Estimating the duration of the last packet in a fragment"}
+
+// Complaints returns the last lines that ffmpeg wrote to its standard error, but for those that mean nothing.
+func (p *Part) Complaints() string {
+	lines := slices.DeleteFunc(p.stderr.last(), func(line string) bool {
+		return slices.ContainsFunc(harmless, func(s string) bool { return strings.Contains(line, s) })
+	})
+	return strings.Join(lines, "; ")
+}
 
 func (p *Part) explain(err error) error {
 	return fmt.Errorf("write %s file: %w: %s", p.Container, err, p.stderr.String())

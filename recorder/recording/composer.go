@@ -147,15 +147,14 @@ func (c *composer) place(q unit) {
 	c.write(q)
 }
 
-// fits says whether a stream's header goes on being right. VP8 and VP9 carry their size in each key frame.
+// fits says whether a part's stream can go on with a frame. Video of all codecs carries what a decoder needs in each key
+// frame (VP8's and VP9's size, H264's parameter sets, AV1's sequence header), so that only another codec does not fit.
+// Opus' header says how many channels are decoded.
 func fits(s *stream, q unit) bool {
 	if s.report.Codec != "" && s.report.Codec != q.track.Codec.Name {
 		return false
 	}
-	if len(s.config.Private) == 0 && len(q.frame.Config.Private) == 0 {
-		return true
-	}
-	return s.config.Equal(q.frame.Config)
+	return q.track.Codec.Kind == track.Video || s.config.Equal(q.frame.Config)
 }
 
 func (c *composer) write(q unit) {
@@ -213,13 +212,8 @@ func (c *composer) open(extra *mux.Stream) {
 		streams = append(streams, mux.Stream{Codec: codec, Config: config})
 	}
 	for _, kind := range []track.Kind{track.Video, track.Audio} { // players expect video first
-		for _, q := range c.pending {
-			if q.track.Codec.Kind == kind && w.streams[kind] == nil {
-				add(q.track.Codec, q.frame.Config)
-			}
-			if q.time.Before(w.origin) {
-				w.origin = q.time
-			}
+		if q := header(c.pending, kind); q != nil {
+			add(q.track.Codec, q.frame.Config)
 		}
 	}
 	if extra != nil && w.streams[extra.Codec.Kind] == nil {
@@ -258,6 +252,21 @@ func (c *composer) open(extra *mux.Stream) {
 	for _, q := range pending {
 		c.place(q)
 	}
+}
+
+// header picks the frame that a stream's header is made of: the largest picture of the codec that comes first. A simulcast
+// publisher begins with a small one, and players make their window as large as the header says.
+func header(frames []unit, kind track.Kind) (best *unit) {
+	for i := range frames {
+		q := &frames[i]
+		if q.track.Codec.Kind != kind || best != nil && q.track.Codec.Name != best.track.Codec.Name {
+			continue
+		}
+		if best == nil || q.frame.Config.Width*q.frame.Config.Height > best.frame.Config.Width*best.frame.Config.Height {
+			best = q
+		}
+	}
+	return best
 }
 
 // closePart ends the part. Its file is finished and uploaded while recording goes on.

@@ -31,9 +31,9 @@ type stream struct {
 	config track.Config
 	report ledger.TrackReport
 
-	track    *room.Track // that feeds it at the moment
-	before   track.Stats // the counts of that track when it began to feed this part
-	begun    bool
+	track    *room.Track   // that feeds it at the moment
+	before   track.Stats   // the counts of that track when it began to feed this part
+	begun    bool          // with a frame of its own
 	last     time.Duration // time of the newest frame
 	end      time.Duration // behind the newest frame
 	interval time.Duration // between the newest two, for video
@@ -74,16 +74,15 @@ func (w *writer) write(q unit) error {
 }
 
 func (w *writer) writeAudio(s *stream, at time.Duration, f track.Frame) error {
+	if at < s.end-f.Duration/2 {
+		s.report.DroppedFrames++ // overlaps what is there: a double, or silence that was filled in too early
+		return nil
+	}
+	if err := w.fill(s, at); err != nil {
+		return err
+	}
 	if s.begun {
-		if at < s.end-f.Duration/2 {
-			s.report.DroppedFrames++ // overlaps what is there: a double, or silence that was filled in too early
-			return nil
-		}
-		if err := w.fill(s, at); err != nil {
-			return err
-		}
-		// What is left of a gap is less than a silence frame; what overlaps is the clock's correction.
-		at = max(at, s.last+time.Millisecond)
+		at = max(at, s.last+time.Millisecond) // what overlaps a little is the clock's correction
 	}
 	s.report.Frames++
 	return w.put(s, at, at+f.Duration, true, f.Data)
@@ -91,13 +90,13 @@ func (w *writer) writeAudio(s *stream, at time.Duration, f track.Frame) error {
 
 // fillUp keeps audio that is silent from falling far behind the other stream, which is at now.
 func (w *writer) fillUp(audio *stream, now time.Duration) error {
-	if !audio.begun || now-audio.end < fillLag {
+	if now-audio.end < fillLag {
 		return nil
 	}
 	return w.fill(audio, now-silenceFrame)
 }
 
-// fill puts silence between the end of the audio and until: whole frames of 20, then 10, 5 and 2.5 ms, so that players
+// fill puts silence between the end of the audio, or the beginning of the part, and until: whole frames of 20, then 10, 5 and 2.5 ms, so that players
 // that count samples stay as exact as those that read timestamps.
 func (w *writer) fill(s *stream, until time.Duration) error {
 	if until-s.end < gapThreshold {
@@ -105,10 +104,10 @@ func (w *writer) fill(s *stream, until time.Duration) error {
 	}
 	for length := silenceFrame; length >= 2500*time.Microsecond; length /= 2 {
 		for until-s.end >= length {
-			silence := track.Silence(s.config.Channels, length)
-			if err := w.put(s, s.end, s.end+length, true, silence); err != nil {
+			if err := w.sink.Write(s.index, s.end, true, track.Silence(s.config.Channels, length)); err != nil {
 				return err
 			}
+			s.last, s.end = s.end, s.end+length
 			s.report.FilledSilence += length.Seconds()
 		}
 	}

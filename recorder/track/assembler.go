@@ -77,25 +77,31 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 		return complete, earlier
 	}
 	config := a.config
-	frame, err := a.codec.assemble(payloads, &config)
+	frames, err := a.codec.assemble(payloads, &config)
 	if err != nil {
 		a.dropped++
 		a.needKey = a.codec.Kind == Video
 		return complete, fmt.Errorf("assemble %s frame: %w", a.codec.Name, err)
 	}
-	if len(frame.data) == 0 || isPlaceholder(config) {
+	if isPlaceholder(config) {
 		return complete, earlier
 	}
-	if a.needKey && !frame.key {
-		a.dropped++
-		return complete, earlier
+	for _, frame := range frames {
+		if len(frame.data) == 0 {
+			continue
+		}
+		if a.needKey && !frame.key {
+			a.dropped++
+			continue
+		}
+		a.config, a.needKey = config, false
+		a.frames++
+		if frame.key {
+			a.keyFrames++
+		}
+		complete = append(complete, assembled{frame, a.timestamp - frame.early, config})
 	}
-	a.config, a.needKey = config, false
-	a.frames++
-	if frame.key {
-		a.keyFrames++
-	}
-	return append(complete, assembled{frame, a.timestamp, config}), earlier
+	return complete, earlier
 }
 
 // isPadding knows packets that carry nothing but padding, for bandwidth probing and to make a track known. A LiveKit

@@ -27,7 +27,7 @@ type Codec struct {
 	// Container is where a part with this codec is kept: what players on the web open.
 	Container Container
 
-	assemble func(payloads [][]byte, state *Config) (unit, error)
+	assemble func(payloads [][]byte, state *Config) ([]unit, error)
 	// starts says whether a payload begins a frame: needed after a hole, where nothing else tells.
 	starts func(payload []byte) bool
 }
@@ -86,4 +86,5 @@ type unit struct {
 	data     []byte
 	key      bool
 	duration int64 // in units of the clock rate; audio only
+	early    int64 // by how much it comes before the RTP timestamp, in the same units
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // Opus: RFC 7587. A frame is one packet's payload.
-func assembleOpus(payloads [][]byte, config *Config) (unit, error) {
+func assembleOpus(payloads [][]byte, config *Config) ([]unit, error) {
 	packet := payloads[0]
 	samples := opus.PacketDuration2(packet)
 	if samples == 0 {
-		return unit{}, errTruncated
+		return nil, errTruncated
 	}
 	channels := 1
 	if stereo := packet[0]&4 != 0; stereo || config.Channels == 2 {
@@ -22,7 +22,7 @@ func assembleOpus(payloads [][]byte, config *Config) (unit, error) {
 		config.Channels = channels
 		config.Private = opusHead(channels)
 	}
-	return unit{data: packet, key: true, duration: samples}, nil
+	return []unit{{data: packet, key: true, duration: samples}}, nil
 }
 
 // opusHead makes the identification header (RFC 7845 section 5.1), without pre-skip: a recording begins in the middle

@@ -22,33 +22,37 @@ func startsVP8(payload []byte) bool {
 	return err == nil && p.S == 1 && p.PID == 0
 }
 
-func assembleVP8(payloads [][]byte, config *Config) (unit, error) {
+func assembleVP8(payloads [][]byte, config *Config) ([]unit, error) {
 	var frame []byte
 	for _, payload := range payloads {
 		var p codecs.VP8Packet
 		part, err := p.Unmarshal(payload)
 		if err != nil {
-			return unit{}, fmt.Errorf("read payload descriptor: %w", err)
+			return nil, fmt.Errorf("read payload descriptor: %w", err)
 		}
 		frame = append(frame, part...)
 	}
 	if len(frame) < 3 {
-		return unit{}, errTruncated
+		return nil, errTruncated
 	}
 	if frame[0]&1 != 0 {
-		return unit{data: frame}, nil
+		return []unit{{data: frame}}, nil
 	}
 	// Key frame: 3 bytes frame tag, start code, then width and height in 14 bits each (RFC 6386 section 9.1).
 	if len(frame) < 10 || !bytes.Equal(frame[3:6], []byte{0x9d, 0x01, 0x2a}) {
-		return unit{}, errTruncated
+		return nil, errTruncated
 	}
 	config.Width = int(binary.LittleEndian.Uint16(frame[6:]) & 0x3fff)
 	config.Height = int(binary.LittleEndian.Uint16(frame[8:]) & 0x3fff)
-	return unit{data: frame, key: true}, nil
+	return []unit{{data: frame, key: true}}, nil
 }
 
-// VP9: RFC 9628. With spatial layers a picture is several frames, which a file keeps as one superframe (VP9
-// bitstream specification, annex B).
+// VP9: RFC 9628. With spatial layers a picture is several frames, of which a WebRTC receiver shows the last one only. In a
+// file, ffmpeg and others show all of them; as a superframe they would share one timestamp, which decoders complain of.
+// So each layer is a frame of its own, the lower ones layerLead apart before the picture's time.
+
+// layerLead is 1 ms of the 90 kHz clock.
+const layerLead = 90
 
 func startsVP9(payload []byte) bool {
 	var p codecs.VP9Packet
@@ -56,51 +60,36 @@ func startsVP9(payload []byte) bool {
 	return err == nil && p.B && (p.SID == 0 || !p.D)
 }
 
-func assembleVP9(payloads [][]byte, config *Config) (unit, error) {
+func assembleVP9(payloads [][]byte, config *Config) ([]unit, error) {
 	var layers [][]byte
 	for _, payload := range payloads {
 		var p codecs.VP9Packet
 		part, err := p.Unmarshal(payload)
 		if err != nil {
-			return unit{}, fmt.Errorf("read payload descriptor: %w", err)
+			return nil, fmt.Errorf("read payload descriptor: %w", err)
 		}
 		switch {
 		case p.B:
 			layers = append(layers, bytes.Clone(part))
 		case len(layers) == 0:
-			return unit{}, errTruncated
+			return nil, errTruncated
 		default:
 			layers[len(layers)-1] = append(layers[len(layers)-1], part...)
 		}
 	}
-	key := false
+	units := make([]unit, len(layers))
 	for i, layer := range layers {
 		var header vp9.Header
 		if err := header.Unmarshal(layer); err != nil {
-			return unit{}, fmt.Errorf("read frame header: %w", err)
+			return nil, fmt.Errorf("read frame header: %w", err)
 		}
-		if !header.NonKeyFrame && !header.ShowExistingFrame {
-			key = key || i == 0
+		key := !header.NonKeyFrame && !header.ShowExistingFrame
+		if key {
 			config.Width, config.Height = header.Width(), header.Height()
 		}
+		units[i] = unit{data: layer, key: key, early: int64(len(layers)-1-i) * layerLead}
 	}
-	return unit{data: superframe(layers), key: key}, nil
-}
-
-func superframe(frames [][]byte) []byte {
-	if len(frames) == 1 {
-		return frames[0]
-	}
-	marker := byte(0xc0 | 3<<3 | (len(frames)-1)&7) // sizes in 4 bytes
-	var data []byte
-	for _, frame := range frames {
-		data = append(data, frame...)
-	}
-	data = append(data, marker)
-	for _, frame := range frames {
-		data = binary.LittleEndian.AppendUint32(data, uint32(len(frame)))
-	}
-	return append(data, marker)
+	return units, nil
 }
 
 // H264: RFC 6184. A frame is its NAL units behind 4-byte lengths, as MP4 and Matroska keep it.
@@ -110,22 +99,22 @@ func startsH264(payload []byte) bool {
 	return p.IsPartitionHead(payload)
 }
 
-func assembleH264(payloads [][]byte, config *Config) (unit, error) {
+func assembleH264(payloads [][]byte, config *Config) ([]unit, error) {
 	depacketizer := codecs.H264Packet{IsAVC: true}
 	var frame []byte
 	for _, payload := range payloads {
 		part, err := depacketizer.Unmarshal(payload)
 		if err != nil {
-			return unit{}, fmt.Errorf("read payload: %w", err)
+			return nil, fmt.Errorf("read payload: %w", err)
 		}
 		frame = append(frame, part...)
 	}
 	if len(frame) == 0 {
-		return unit{}, errTruncated
+		return nil, errTruncated
 	}
 	var nals h264.AVCC
 	if err := nals.Unmarshal(frame); err != nil {
-		return unit{}, fmt.Errorf("read NAL units: %w", err)
+		return nil, fmt.Errorf("read NAL units: %w", err)
 	}
 	key := false
 	for _, nal := range nals {
@@ -140,10 +129,10 @@ func assembleH264(payloads [][]byte, config *Config) (unit, error) {
 	}
 	if key {
 		if err := configureH264(config); err != nil {
-			return unit{}, err
+			return nil, err
 		}
 	}
-	return unit{data: frame, key: key}, nil
+	return []unit{{data: frame, key: key}}, nil
 }
 
 // configureH264 makes the AVCDecoderConfigurationRecord (ISO/IEC 14496-15 section 5.3.3.1) of the stream's own
@@ -177,16 +166,16 @@ func configureH264(config *Config) error {
 
 func startsAV1(payload []byte) bool { return len(payload) > 0 && payload[0]&0x80 == 0 }
 
-func assembleAV1(payloads [][]byte, config *Config) (unit, error) {
+func assembleAV1(payloads [][]byte, config *Config) ([]unit, error) {
 	var obus [][]byte
 	continues := false
 	for _, payload := range payloads {
 		var p codecs.AV1Packet
 		if _, err := p.Unmarshal(payload); err != nil {
-			return unit{}, fmt.Errorf("read aggregation header: %w", err)
+			return nil, fmt.Errorf("read aggregation header: %w", err)
 		}
 		if p.Z != continues {
-			return unit{}, errTruncated
+			return nil, errTruncated
 		}
 		for i, element := range p.OBUElements {
 			if i == 0 && p.Z && len(obus) > 0 {
@@ -198,7 +187,7 @@ func assembleAV1(payloads [][]byte, config *Config) (unit, error) {
 		continues = p.Y
 	}
 	if continues {
-		return unit{}, errTruncated
+		return nil, errTruncated
 	}
 	var frame []byte
 	key := false
@@ -212,16 +201,16 @@ func assembleAV1(payloads [][]byte, config *Config) (unit, error) {
 		case av1.OBUTypeSequenceHeader:
 			key = true
 			if err := configureAV1(config, obu); err != nil {
-				return unit{}, err
+				return nil, err
 			}
 		}
 		sized, err := withSize(obu)
 		if err != nil {
-			return unit{}, err
+			return nil, err
 		}
 		frame = append(frame, sized...)
 	}
-	return unit{data: frame, key: key}, nil
+	return []unit{{data: frame, key: key}}, nil
 }
 
 // OBU types that a file does not keep (AV1 specification, section 6.2.2).

@@ -76,9 +76,11 @@ func Probe(ctx context.Context, path string) (File, error) {
 	return file, json.Unmarshal(out, &file)
 }
 
-// Decode decodes everything and returns what ffmpeg complained of: nothing, for a good file.
+// Decode decodes everything and returns what ffmpeg complained of: nothing, for a good file. The unit of time is told:
+// otherwise ffmpeg 5 rounds to a frame rate that it guesses, and complains when two frames of a camera that is not quite
+// regular come to lie in one.
 func Decode(ctx context.Context, path string) (complaints string, err error) {
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path, "-f", "null", "-")
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path, "-enc_time_base:v", "1/90000", "-f", "null", "-")
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }

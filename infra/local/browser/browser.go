@@ -120,7 +120,7 @@ func (b *Browser) read(stdout io.Reader) {
 
 // call evaluates an expression in a page, which is opened the first time. Its result goes to out.
 func (b *Browser) call(ctx context.Context, page string, out any, function string, args ...any) error {
-	encoded, err := json.Marshal(args)
+	encoded, err := json.Marshal(append([]any{}, args...)) // [] without arguments, not null
 	if err != nil {
 		return err
 	}
@@ -196,3 +196,7 @@ func (b *Browser) Close() {
 	b.server.Close()
 	_ = os.Remove(b.script) // in a temporary directory
 }
+
+// EncoderDelay is how much later than its picture the sound of the test signal leaves the browser: a buffer of the audio
+// graph, 10 ms pieces of audio processing and Opus' look-ahead of 6.5 ms.
+const EncoderDelay = 27 * time.Millisecond

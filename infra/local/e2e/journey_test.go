@@ -31,12 +31,13 @@ func TestWebhookRecordsEveryCodec(t *testing.T) {
 			require.NoError(t, err)
 			time.Sleep(10 * time.Second)
 			p.Leave()
-			recording := await(t, room, "alice", ledger.Completed)
+			recording := await(t, room, "alice")
+			require.Equal(t, ledger.Completed, recording.State, recording.Reason)
 			require.Equal(t, "the participant left", recording.Reason)
 			require.Len(t, recording.Parts, 1)
 			part := recording.Parts[0]
 			require.Equal(t, container, part.Container)
-			checkSignal(t, part)
+			checkSignal(t, part, participant.EncoderDelay)
 		})
 	}
 }
