@@ -55,7 +55,7 @@ func runTests(m *testing.M) (code int, err error) {
 	system, err = stack.Start(ctx, stack.Options{
 		Tools: tools, Binaries: work, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
 		AutoRecord:  "auto-*/*,!*/not-me",
-		RecorderEnv: []string{"START_TIMEOUT=20s"},
+		RecorderEnv: []string{"START_TIMEOUT=12s"},
 	})
 	defer system.Stop()
 	if err != nil {

@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/livekit/protocol/auth"
+	"github.com/livekit/protocol/webhook"
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/infra/local/analyse"
+	"livekit-recorder/infra/local/participant"
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/recorder/notify"
+	"livekit-recorder/shared/ledger"
+)
+
+// ownSystem is a system of a test's own, without a recorder.
+func ownSystem(t *testing.T) *stack.Stack {
+	t.Helper()
+	work := t.TempDir()
+	s, err := stack.Start(bounded(t, time.Minute), stack.Options{
+		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
+		AutoRecord: "off", RecorderEnv: []string{"REJOIN_WINDOW=5s"},
+	})
+	t.Cleanup(s.Stop)
+	require.NoError(t, err)
+	return s
+}
+
+func enter(t *testing.T, s *stack.Stack, room, identity string) *participant.Participant {
+	t.Helper()
+	p, err := participant.Join(s.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, room, identity, media)
+	require.NoError(t, err)
+	t.Cleanup(p.Leave)
+	return p
+}
+
+func awaitState(t *testing.T, s *stack.Stack, id string, done func(ledger.Recording) bool) (recording ledger.Recording) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var err error
+		recording, err = stack.REST{Base: s.API}.Get(t.Context(), id)
+		require.NoError(t, err)
+		return done(recording)
+	}, 40*time.Second, 100*time.Millisecond)
+	return recording
+}
+
+// SIGTERM closes and stores every file and ends with 0; the recording, still wanted, goes on in the next recorder.
+func TestTerminatedRecorderStoresItsFilesAndTheNextOneGoesOn(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	first, err := s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	p := enter(t, s, "drain", "alice")
+	publish(t, p, "vp8")
+	r, err := stack.REST{Base: s.API}.Start(t.Context(), map[string]string{"room": "drain", "participant": "alice"})
+	require.NoError(t, err)
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.State == ledger.Active })
+	pause(t, length)
+	require.NoError(t, first.Signal(syscall.SIGTERM))
+	require.NoError(t, first.Wait(bounded(t, 20*time.Second)), "exit status")
+	r = awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.Parts[0].State == ledger.Completed })
+	require.Equal(t, ledger.Active, r.State)
+	scratchIsEmpty(t, filepath.Join(s.Work, first.Name))
+	_, err = s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return len(r.Parts) == 2 })
+	pause(t, length)
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Equal(t, ledger.Completed, r.State)
+	require.Len(t, r.Parts, 2)
+	for _, part := range r.Parts {
+		path := s.Path(part.Key)
+		complaints, err := analyse.Decode(t.Context(), path)
+		require.NoError(t, err)
+		require.Empty(t, complaints)
+		offset, err := analyse.AVOffset(t.Context(), path)
+		require.NoError(t, err)
+		require.InDelta(t, participant.EncoderDelay.Seconds(), offset.Seconds(), 0.020)
+	}
+}
+
+// Without a bucket, finished files and documents lie in a directory; completion webhooks are signed like LiveKit's.
+func TestRecordingsDirectoryAndCompletionWebhook(t *testing.T) {
+	t.Parallel()
+	received := make(chan notify.Event, 10)
+	failures := 1 // the first attempt is answered with an error
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := webhook.Receive(r, auth.NewSimpleKeyProvider(stack.LiveKitKey, stack.LiveKitSecret))
+		if failures--; err != nil || failures >= 0 {
+			http.Error(w, "try again", http.StatusServiceUnavailable)
+			return
+		}
+		var event notify.Event
+		if json.Unmarshal(body, &event) == nil {
+			received <- event
+		}
+	}))
+	defer hook.Close()
+	s := ownSystem(t)
+	directory := t.TempDir()
+	_, err := s.StartRecorder(bounded(t, time.Minute), "S3_BUCKET=", "RECORDINGS_DIR="+directory, "WEBHOOK_URLS="+hook.URL)
+	require.NoError(t, err)
+	publish(t, enter(t, s, "local", "alice"), "h264")
+	rest := stack.REST{Base: s.API}
+	r, err := rest.Start(t.Context(), map[string]string{"room": "local", "participant": "alice", "file": "{room}-{participant}"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(directory, "local-alice.json"))
+		return err == nil
+	}, 20*time.Second, 100*time.Millisecond)
+	pause(t, length)
+	require.NoError(t, rest.Stop(t.Context(), map[string]string{"room": "local", "participant": "alice"}))
+	select {
+	case event := <-received:
+		require.Equal(t, "recording_ended", event.Event)
+		require.Equal(t, r.ID, event.Recording.ID)
+		require.Equal(t, ledger.Completed, event.Recording.State, event.Recording.Reason)
+		path := filepath.Join(directory, event.Recording.Parts[0].Key)
+		info, err := os.Stat(path)
+		require.NoError(t, err, "the notice comes after the file")
+		require.Equal(t, event.Recording.Parts[0].Size, info.Size())
+		file, err := analyse.Probe(t.Context(), path)
+		require.NoError(t, err)
+		require.Equal(t, "h264+opus", file.Codecs())
+	case <-time.After(30 * time.Second):
+		t.Fatal("no completion webhook came")
+	}
+}
