@@ -15,9 +15,10 @@ type assembler struct {
 
 	timestamp int64 // of the frame being put together, extended
 	payloads  [][]byte
-	broken    bool // the frame being put together has a hole
-	afterHole bool // nothing says that the next packet begins a frame
-	needKey   bool // frames before the next key frame refer to something that is missing
+	broken    bool  // the frame being put together has a hole
+	afterHole bool  // nothing says that the next packet begins a frame
+	torn      int64 // timestamp of the last frame that was given up because of a hole
+	needKey   bool  // frames before the next key frame refer to something that is missing
 
 	frames, keyFrames, dropped int64
 	clock                      extender
@@ -61,7 +62,7 @@ func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err er
 // tear notes a hole: what is being put together can't be completed, and what follows can't be decoded.
 func (a *assembler) tear() {
 	if len(a.payloads) > 0 {
-		a.payloads = nil
+		a.payloads, a.torn = nil, a.timestamp
 		a.dropped++
 	}
 	a.afterHole = true
@@ -72,7 +73,9 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 	payloads := a.payloads
 	a.payloads = nil
 	if a.broken {
-		a.dropped++
+		if a.torn != a.timestamp { // else this is the rest of a frame that counts already
+			a.dropped++
+		}
 		a.broken = false
 		return complete, earlier
 	}

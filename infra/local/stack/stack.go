@@ -55,6 +55,15 @@ type Stack struct {
 
 // Start brings everything up but the recorders. Stop must follow even if it fails.
 func Start(ctx context.Context, o Options) (*Stack, error) {
+	return start(ctx, o, (*Stack).startSQS, (*Stack).startS3, (*Stack).startAPI, (*Stack).startLiveKit)
+}
+
+// StartStorage brings up SQS and S3 only. Stop must follow even if it fails.
+func StartStorage(ctx context.Context, o Options) (*Stack, error) {
+	return start(ctx, o, (*Stack).startSQS, (*Stack).startS3)
+}
+
+func start(ctx context.Context, o Options, components ...func(*Stack, context.Context) error) (*Stack, error) {
 	s := &Stack{Options: o}
 	for _, port := range []*int{&s.APIPort, &s.LiveKitPort, &s.SQSPort, &s.S3Port} {
 		if err := choose(port); err != nil {
@@ -66,8 +75,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err := os.MkdirAll(s.Work, 0o755); err != nil {
 		return s, fmt.Errorf("make work directory: %w", err)
 	}
-	for _, start := range []func(context.Context) error{s.startSQS, s.startS3, s.startAPI, s.startLiveKit} {
-		if err := start(ctx); err != nil {
+	for _, start := range components {
+		if err := start(s, ctx); err != nil {
 			return s, err
 		}
 	}
@@ -86,6 +95,20 @@ func choose(port *int) error {
 	}
 	*port = listener.Addr().(*net.TCPAddr).Port
 	return listener.Close()
+}
+
+// Tools finds the repository's .tools/bin, for tests in any of its packages.
+func Tools() (string, error) {
+	directory, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; directory != "/"; directory = filepath.Dir(directory) {
+		if _, err := os.Stat(filepath.Join(directory, "go.mod")); err == nil {
+			return filepath.Join(directory, ".tools", "bin"), nil
+		}
+	}
+	return "", errors.New("not in the repository")
 }
 
 // Stop ends everything: recorders first, which close and store their files.

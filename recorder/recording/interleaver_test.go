@@ -1,0 +1,103 @@
+package recording
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/recorder/track"
+)
+
+// fakeTrack is a track whose timestamps are milliseconds.
+type fakeTrack struct {
+	name   string
+	synced bool
+	shift  time.Duration // what the sender report will say
+}
+
+var day = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+
+func (f *fakeTrack) Synced() bool { return f.synced }
+func (f *fakeTrack) Time(frame track.Frame) time.Time {
+	at := day.Add(time.Duration(frame.Timestamp) * time.Millisecond)
+	if f.synced {
+		at = at.Add(f.shift)
+	}
+	return at
+}
+func (f *fakeTrack) Settle(frame track.Frame) time.Time { return f.Time(frame) }
+
+func frameAt(ms int64) track.Frame { return track.Frame{Timestamp: ms} }
+
+func popAll(i *interleaver[*fakeTrack], now time.Time, all bool) (order []string) {
+	for {
+		q, ok := i.pop(now, all)
+		if !ok {
+			return order
+		}
+		order = append(order, q.track.name+q.time.Format("05.000"))
+	}
+}
+
+func TestFramesLeaveInTheOrderOfTheirTimes(t *testing.T) {
+	i := &interleaver[*fakeTrack]{}
+	a, v := &fakeTrack{name: "a", synced: true}, &fakeTrack{name: "v", synced: true}
+	i.begin(a)
+	i.begin(v)
+	i.push(v, frameAt(10), day)
+	require.Empty(t, popAll(i, day, false), "audio before it may still come")
+	i.push(a, frameAt(0), day)
+	i.push(a, frameAt(20), day)
+	require.Equal(t, []string{"a00.000", "v00.010"}, popAll(i, day, false))
+	i.push(v, frameAt(43), day)
+	require.Equal(t, []string{"a00.020"}, popAll(i, day, false))
+}
+
+func TestASilentTrackHoldsOthersUpForOnlyAMoment(t *testing.T) {
+	i := &interleaver[*fakeTrack]{}
+	a, v := &fakeTrack{name: "a", synced: true}, &fakeTrack{name: "v", synced: true}
+	i.begin(a)
+	i.begin(v)
+	i.push(v, frameAt(10), day)
+	require.Empty(t, popAll(i, day.Add(patience-time.Millisecond), false))
+	require.Len(t, popAll(i, day.Add(patience), false), 1)
+	i.push(v, frameAt(40), day)
+	i.end(a)
+	require.Len(t, popAll(i, day, false), 1, "a track that has ended holds up nobody")
+}
+
+func TestFirstFramesWaitForTheSenderReportAndThenHaveItsTimes(t *testing.T) {
+	i := &interleaver[*fakeTrack]{}
+	a, v := &fakeTrack{name: "a", synced: true}, &fakeTrack{name: "v", shift: -50 * time.Millisecond}
+	i.begin(a)
+	i.begin(v)
+	i.push(v, frameAt(60), day)
+	i.push(a, frameAt(20), day)
+	require.Empty(t, popAll(i, day.Add(3*time.Second), false))
+	v.synced = true
+	require.Equal(t, []string{"v00.010"}, popAll(i, day, false))
+}
+
+func TestFramesAreNotKeptForAReportThatNeverComes(t *testing.T) {
+	i := &interleaver[*fakeTrack]{}
+	v := &fakeTrack{name: "v"}
+	i.begin(v)
+	i.push(v, frameAt(60), day)
+	require.Empty(t, popAll(i, day.Add(syncPatience-time.Millisecond), false))
+	require.Len(t, popAll(i, day.Add(syncPatience), false), 1)
+	i.push(v, frameAt(93), day.Add(syncPatience))
+	require.Len(t, popAll(i, day.Add(syncPatience), false), 1, "only the first frames wait")
+}
+
+func TestEverythingLeavesAtTheEnd(t *testing.T) {
+	i := &interleaver[*fakeTrack]{}
+	a, v := &fakeTrack{name: "a"}, &fakeTrack{name: "v"}
+	i.begin(a)
+	i.begin(v)
+	i.push(v, frameAt(10), day)
+	i.push(v, frameAt(40), day)
+	i.push(a, frameAt(20), day)
+	require.Equal(t, []string{"v00.010", "a00.020", "v00.040"}, popAll(i, day, true))
+	require.Equal(t, 2, i.live())
+}

@@ -1,0 +1,99 @@
+package track
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var origin = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// sender is a publisher's track: its RTP clock is off by ppm, its wall clock is right.
+type sender struct {
+	rate  float64
+	ppm   float64
+	start int64
+}
+
+func (s sender) rtp(at time.Duration) int64 {
+	return s.start + int64(at.Seconds()*s.rate*(1+s.ppm/1e6))
+}
+
+func TestClockFollowsSkewedClocksForThreeHoursWithoutSteps(t *testing.T) {
+	for name, ppm := range map[string]float64{"exact": 0, "fast": 200, "slow": -200} {
+		t.Run(name, func(t *testing.T) {
+			s := sender{90000, ppm, 12345}
+			c := NewClock(90000, &Timebase{})
+			noise := rand.New(rand.NewPCG(1, 2))
+			var last time.Time
+			const frame = time.Second / 30
+			next := 3 * time.Second
+			for at := time.Duration(0); at < 3*time.Hour; at += frame {
+				if at >= next { // a report, late by up to 40 ms and noisy by up to 1 ms
+					ntp := at + time.Duration(noise.IntN(2_000_000)-1_000_000)
+					c.Report(s.rtp(at), origin.Add(ntp), origin.Add(at+40*time.Millisecond), s.rtp(at-frame), true)
+					next += 3 * time.Second
+				}
+				c.Arrived(s.rtp(at), origin.Add(at+5*time.Millisecond), at > 0)
+				got := c.At(s.rtp(at))
+				if at > 0 {
+					step := got.Sub(last)
+					require.InDelta(t, float64(frame), float64(step), float64(frame)*(maxSlew+300e-6)+12_000, "step at %s", at)
+				}
+				last = got
+				if at > 10*time.Second {
+					require.InDelta(t, 0, got.Sub(origin.Add(at)).Seconds(), 0.003, "error at %s", at)
+				}
+			}
+		})
+	}
+}
+
+func TestClockIsExactFromTheFirstFrameWhenTheReportComesFirst(t *testing.T) {
+	s := sender{48000, 0, 1 << 31}
+	c := NewClock(48000, &Timebase{})
+	c.Arrived(s.rtp(0), origin.Add(70*time.Millisecond), false) // late by 70 ms
+	c.Arrived(s.rtp(20*time.Millisecond), origin.Add(50*time.Millisecond), false)
+	c.Report(s.rtp(3*time.Second), origin.Add(3*time.Second), origin.Add(3*time.Second), 0, false)
+	require.True(t, c.Synced())
+	require.Equal(t, origin, c.At(s.rtp(0)), "also for frames before the report")
+}
+
+func TestClockGoesByTheLeastDelayedPacketUntilAReportComes(t *testing.T) {
+	c := NewClock(1000, &Timebase{})
+	c.Arrived(0, origin.Add(80*time.Millisecond), false)
+	c.Arrived(20, origin.Add(30*time.Millisecond), false)
+	c.Arrived(40, origin.Add(200*time.Millisecond), false)
+	require.Equal(t, origin.Add(10*time.Millisecond), c.At(0))
+	c.Arrived(60, origin, true)
+	require.Equal(t, origin.Add(10*time.Millisecond), c.At(0), "a time that was given out does not change")
+}
+
+func TestClockSlewsALateFirstReport(t *testing.T) {
+	c := NewClock(1000, &Timebase{})
+	c.Arrived(0, origin.Add(100*time.Millisecond), false) // 100 ms of delay
+	before := c.At(10_000)
+	c.Report(10_000, origin.Add(10*time.Second), origin.Add(10*time.Second+100*time.Millisecond), 10_000, true)
+	require.Equal(t, before, c.At(10_000))
+	require.Equal(t, 995*time.Millisecond, c.At(11_000).Sub(c.At(10_000)), "5 ms a second")
+	require.Equal(t, origin.Add(40*time.Second), c.At(40_000))
+}
+
+func TestTracksOfOneParticipantShareTheTimebase(t *testing.T) {
+	const ahead = time.Hour // the publisher's clock
+	base := &Timebase{}
+	audio, video := NewClock(48000, base), NewClock(90000, base)
+	audio.Report(0, origin.Add(ahead), origin, 0, false)
+	video.Arrived(0, origin, false)
+	require.Equal(t, audio.At(0), video.At(0), "a track without a report goes by the other one's")
+}
+
+func TestExtenderSurvivesWraparoundBothWays(t *testing.T) {
+	e := &extender{}
+	first := e.extend(0xffff_ff00)
+	require.EqualValues(t, 0x200, e.extend(0x100)-first)
+	require.Equal(t, first, e.near(0xffff_ff00), "a report from before the wraparound")
+	require.EqualValues(t, 0x200, e.extend(0x100)-first)
+}
