@@ -57,10 +57,12 @@ func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
 func (a *api) commandOf(event *livekit.WebhookEvent, body []byte) (c command.Command, ignored string) {
 	participant, room := event.GetParticipant(), event.GetRoom().GetName()
 	identity := participant.GetIdentity()
+	//lint:ignore SA1019 servers still say it of recorders that are no EGRESS
+	recorder := participant.GetPermission().GetRecorder()
 	switch {
 	case event.Event != webhook.EventParticipantJoined && event.Event != webhook.EventParticipantLeft:
 		return c, "not an event of this service"
-	case participant.GetKind() == livekit.ParticipantInfo_EGRESS, participant.GetPermission().GetRecorder(),
+	case participant.GetKind() == livekit.ParticipantInfo_EGRESS, recorder,
 		strings.HasPrefix(identity, recorderPrefix):
 		return c, "recorders are not recorded"
 	case participant.GetKind() == livekit.ParticipantInfo_AGENT:

@@ -28,9 +28,11 @@ func Probe(ctx context.Context, path string) (FFmpeg, error) {
 	if err != nil {
 		return f, fmt.Errorf("run %s -version: %w", path, err)
 	}
-	if m := regexp.MustCompile(`^ffmpeg version (\S+)`).FindSubmatch(version); m != nil {
-		f.Version = string(m[1])
+	m := regexp.MustCompile(`^ffmpeg version (\S+)`).FindSubmatch(version)
+	if m == nil {
+		return f, fmt.Errorf("%s is not ffmpeg", path)
 	}
+	f.Version = string(m[1])
 	for _, muxer := range []string{"webm", "mp4", "ogg"} {
 		help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", "muxer="+muxer).CombinedOutput()
 		if err != nil || bytes.Contains(help, []byte("Unknown format")) {

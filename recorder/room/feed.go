@@ -28,8 +28,7 @@ type feed struct {
 
 // view is how far one follower has come with a feed.
 type view struct {
-	started bool
-	keyed   bool // video begins with a key frame
+	keyed bool // video begins with a key frame
 }
 
 func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,

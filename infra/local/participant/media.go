@@ -68,11 +68,26 @@ func Make(ctx context.Context, directory, codec string) (path string, err error)
 			FrameRate, seconds, flashFor))
 		args = append(args, encoder...)
 	}
-	cmd := exec.CommandContext(ctx, "ffmpeg", append(args, path+".new")...)
+	unfinished, err := os.CreateTemp(directory, "unfinished-*") // other processes may be at it, too
+	if err != nil {
+		return "", fmt.Errorf("make media: %w", err)
+	}
+	defer os.Remove(unfinished.Name()) // if it is still there
+	_ = unfinished.Close()             // nothing was written
+	cmd := exec.CommandContext(ctx, "ffmpeg", append(args, unfinished.Name())...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("encode %s: %w: %s", codec, err, strings.TrimSpace(string(out)))
 	}
-	return path, os.Rename(path+".new", path)
+	return path, os.Rename(unfinished.Name(), path)
+}
+
+// Frames returns the frames of the test signal in a codec, which repeats after them.
+func Frames(ctx context.Context, directory, codec string) ([][]byte, error) {
+	path, err := Make(ctx, directory, codec)
+	if err != nil {
+		return nil, err
+	}
+	return readVideo(path, codec)
 }
 
 // readVideo returns the frames of an encoded file.

@@ -86,11 +86,7 @@ func (p *Participant) ScreenShare(codec string) (*Publication, error) {
 }
 
 func (p *Participant) video(codec string, source livekit.TrackSource) (*Publication, error) {
-	path, err := Make(p.ctx, p.media, codec)
-	if err != nil {
-		return nil, err
-	}
-	frames, err := readVideo(path, codec)
+	frames, err := Frames(p.ctx, p.media, codec)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,147 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/command"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func at(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+
+func joined(recording, session string, seconds int) command.Command {
+	c := command.NewStart("room", "alice", at(seconds))
+	c.Recording, c.Session = recording, session
+	return c
+}
+
+func left(session string, seconds int) command.Command {
+	c := command.NewStop("room", "alice", at(seconds))
+	c.Session = session
+	return c
+}
+
+func stopByHand(recording string, seconds int) command.Command {
+	c := command.NewStop("room", "alice", at(seconds))
+	c.Recording = recording
+	return c
+}
+
+func apply(e Entry, commands ...command.Command) Entry {
+	for _, c := range commands {
+		if c.Action == command.Start {
+			e, _ = e.ApplyStart(c, "recorder")
+		} else {
+			e, _ = e.ApplyStop(c)
+		}
+	}
+	return e
+}
+
+// wanted says whether the participant is to be recorded in the end.
+func wanted(e Entry) bool { return e.Claims["av"].Wanted() && e.Claims["av"].Recording != "" }
+
+func permutations(commands []command.Command, visit func([]command.Command)) {
+	var recurse func(int)
+	recurse = func(k int) {
+		if k == len(commands) {
+			visit(commands)
+			return
+		}
+		for i := k; i < len(commands); i++ {
+			commands[k], commands[i] = commands[i], commands[k]
+			recurse(k + 1)
+			commands[k], commands[i] = commands[i], commands[k]
+		}
+	}
+	recurse(0)
+}
+
+// Webhooks come late, twice and reversed; whether the participant is recorded in the end must not depend on it.
+func TestEveryOrderOfArrivalEndsTheSame(t *testing.T) {
+	for name, c := range map[string]struct {
+		commands []command.Command
+		wanted   bool
+	}{
+		"joined, left": {[]command.Command{joined("R1", "S1", 1), left("S1", 9)}, false},
+		"joined twice (webhook repeated), left": {
+			[]command.Command{joined("R1", "S1", 1), joined("R2", "S1", 1), left("S1", 9), left("S1", 9)}, false},
+		"joined, left, joined again": {
+			[]command.Command{joined("R1", "S1", 1), left("S1", 5), joined("R2", "S2", 6)}, true},
+		"joined, left, joined and left again": {
+			[]command.Command{joined("R1", "S1", 1), left("S1", 5), joined("R2", "S2", 6), left("S2", 9)}, false},
+		"stopped by hand": {
+			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5))}, false},
+		"stopped by hand, then joined again": {
+			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5)), joined("R2", "S2", 6)}, true},
+		"stopped by its id": {
+			[]command.Command{joined("R1", "", 1), stopByHand("R1", 5)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			permutations(c.commands, func(order []command.Command) {
+				e := apply(Entry{}, order...)
+				require.Equal(t, c.wanted, wanted(e), "%+v", order)
+			})
+		})
+	}
+}
+
+func TestStartsOwnMessageComingBackIsATakeOver(t *testing.T) {
+	e, verdict := Entry{}.ApplyStart(joined("R1", "S1", 1), "one")
+	require.Equal(t, Claimed, verdict)
+	require.Equal(t, Wanted, e.Holding("av", "R1", 1))
+	e, verdict = e.ApplyStart(joined("R1", "S1", 1), "two")
+	require.Equal(t, TakenOver, verdict)
+	require.Equal(t, "two", e.Claims["av"].Owner)
+	require.Equal(t, Lost, e.Holding("av", "R1", 1), "the older owner lets go")
+	require.Equal(t, Wanted, e.Holding("av", "R1", 2))
+	require.Equal(t, e, e.Ended("av", "R1", 1), "and can't end what it has lost")
+	e = e.Ended("av", "R1", 2)
+	_, verdict = e.ApplyStart(joined("R1", "S1", 1), "three")
+	require.Equal(t, Void, verdict)
+}
+
+func TestStoppedRecordingOfADeadRecorderIsStillClosed(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1), left("S1", 5))
+	require.Equal(t, Departed, e.Holding("av", "R1", 1))
+	e, verdict := e.ApplyStart(joined("R1", "S1", 1), "two")
+	require.Equal(t, TakenOver, verdict)
+	require.Equal(t, Departed, e.Holding("av", "R1", 2))
+}
+
+func TestStopEndsEveryTargetAndStopByIDOnlyOne(t *testing.T) {
+	screen := joined("R2", "", 2)
+	screen.Track = "screen_share"
+	e := apply(Entry{}, joined("R1", "", 1), screen)
+	one, ended := e.ApplyStop(stopByHand("R2", 5))
+	require.Len(t, ended, 1)
+	require.Equal(t, Wanted, one.Holding("av", "R1", 1))
+	require.Equal(t, Stopped, one.Holding("screen_share", "R2", 1))
+	_, ended = e.ApplyStop(command.NewStop("room", "alice", at(5)))
+	require.Len(t, ended, 2)
+}
+
+func TestRestartAfterTheEndIsANewRecording(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "", 1), command.NewStop("room", "alice", at(5)))
+	e, verdict := e.ApplyStart(joined("R2", "", 6), "one")
+	require.Equal(t, Claimed, verdict)
+	require.Equal(t, Stopped, e.Holding("av", "R1", 1))
+	require.Equal(t, Wanted, e.Holding("av", "R2", 1))
+}
+
+func TestApplyLeavesTheOldEntryAlone(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1))
+	before := e.clone()
+	apply(e, left("S1", 5))
+	require.Equal(t, before, e.clone())
+}
+
+func TestTombstonesAreForgottenAfterADay(t *testing.T) {
+	e := apply(Entry{}, left("S1", 1), left("S2", 1+86400+10))
+	require.NotContains(t, e.Left, "S1")
+	require.Contains(t, e.Left, "S2")
+}

@@ -1,0 +1,131 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/ledger"
+)
+
+// stores are both kinds of store, real ones.
+func stores(t *testing.T) map[string]ledger.Store {
+	t.Helper()
+	tools, err := stack.Tools()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := stack.StartStorage(ctx, stack.Options{Tools: tools, Work: t.TempDir(), BucketRoot: t.TempDir()})
+	t.Cleanup(s.Stop)
+	require.NoError(t, err)
+	return map[string]ledger.Store{
+		"bucket":    &ledger.S3Store{Client: s.S3Client(), Bucket: stack.Bucket, Directory: "some/directory"},
+		"directory": &ledger.DirStore{Root: t.TempDir()},
+	}
+}
+
+func TestConditionalPutHasOneWinner(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			_, _, err := store.Get(ctx, "x.json")
+			require.ErrorIs(t, err, ledger.ErrNotFound)
+			tag, err := store.Put(ctx, "x.json", []byte("1"), "")
+			require.NoError(t, err)
+			_, err = store.Put(ctx, "x.json", []byte("2"), "")
+			require.ErrorIs(t, err, ledger.ErrConflict)
+			_, err = store.Put(ctx, "x.json", []byte("2"), tag)
+			require.NoError(t, err)
+			_, err = store.Put(ctx, "x.json", []byte("3"), tag)
+			require.ErrorIs(t, err, ledger.ErrConflict)
+			body, _, err := store.Get(ctx, "x.json")
+			require.NoError(t, err)
+			require.Equal(t, "2", string(body))
+			_, err = store.Put(ctx, "y/z", []byte("1"), "")
+			require.NoError(t, err)
+			keys, err := store.List(ctx, "y/", 10)
+			require.NoError(t, err)
+			require.Equal(t, []string{"y/z"}, keys)
+		})
+	}
+}
+
+func TestManyRecordersOneClaim(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			var claimed atomic.Int32
+			var wg sync.WaitGroup
+			for n := range 8 {
+				wg.Go(func() {
+					l := &ledger.Ledger{Store: store, Owner: fmt.Sprint("recorder-", n)}
+					verdict, _, _, err := l.Start(t.Context(), command.NewStart("room", "alice", time.Now()))
+					if err != nil {
+						t.Error(err)
+					}
+					if verdict == ledger.Claimed {
+						claimed.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			require.EqualValues(t, 1, claimed.Load())
+		})
+	}
+}
+
+func TestReservedNamesAreNeverSharedAndTheOwnOneIsFoundAgain(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			documents := ledger.Documents{Store: store}
+			var mu sync.Mutex
+			files := map[string]string{}
+			var wg sync.WaitGroup
+			for range 6 {
+				wg.Go(func() {
+					recording := ledger.NewRecording(command.NewStart("room", "alice", time.Now()))
+					reserved, err := documents.Reserve(t.Context(), recording, "a/name")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					files[reserved.File] = reserved.ID
+				})
+			}
+			wg.Wait()
+			require.Len(t, files, 6)
+			for file, id := range files {
+				recording, err := documents.ByID(t.Context(), id)
+				require.NoError(t, err)
+				require.Equal(t, file, recording.File)
+				recording.State = ledger.Active
+				require.NoError(t, documents.Save(t.Context(), recording))
+				again, err := documents.Reserve(t.Context(), recording, "another/name")
+				require.NoError(t, err)
+				require.Equal(t, file, again.File)
+				require.Equal(t, ledger.Active, again.State)
+			}
+			listed, err := documents.List(t.Context(), "room", "alice", 100)
+			require.NoError(t, err)
+			require.Len(t, listed, 6)
+		})
+	}
+}
+
+func TestOlderOwnerCannotOverwriteTheDocument(t *testing.T) {
+	documents := ledger.Documents{Store: &ledger.DirStore{Root: t.TempDir()}}
+	recording, err := documents.Reserve(t.Context(), ledger.NewRecording(command.NewStart("room", "alice", time.Now())), "name")
+	require.NoError(t, err)
+	newer := recording
+	recording.Epoch, newer.Epoch = 1, 2
+	require.NoError(t, documents.Save(t.Context(), newer))
+	require.ErrorIs(t, documents.Save(t.Context(), recording), ledger.ErrSuperseded)
+}
