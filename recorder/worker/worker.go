@@ -40,8 +40,9 @@ type Worker struct {
 	MaxRecordings int
 	Log           logrus.FieldLogger
 
-	mu   sync.Mutex
-	held map[string]*held // by message id
+	mu       sync.Mutex
+	held     map[string]*held // by message id
+	draining bool             // whatever is held from now on is handed over at once
 }
 
 // held is a start message whose recording runs.
@@ -186,6 +187,9 @@ func (w *Worker) hold(m queue.Message, end context.CancelCauseFunc) bool {
 		return false
 	}
 	w.held[m.ID] = &held{m, end}
+	if w.draining {
+		end(command.ErrHandOver)
+	}
 	return true
 }
 
@@ -201,6 +205,7 @@ func (w *Worker) release(m queue.Message) queue.Message {
 func (w *Worker) endAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.draining = true
 	for _, h := range w.held {
 		h.end(command.ErrHandOver)
 	}
@@ -216,13 +221,17 @@ func (w *Worker) renew(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		failed, err := w.Starts.Hide(ctx, w.receipts(), visibility)
-		if err != nil && ctx.Err() == nil {
-			w.Log.WithError(err).Warn("messages could not be held, recordings go on")
-		}
-		for _, err := range failed {
-			w.Log.WithError(err).Warn("message could not be held, recording goes on while the ledger says so")
-		}
+		w.renewAll(ctx)
+	}
+}
+
+func (w *Worker) renewAll(ctx context.Context) {
+	failed, err := w.Starts.Hide(ctx, w.receipts(), visibility)
+	if err != nil && ctx.Err() == nil {
+		w.Log.WithError(err).Warn("messages could not be held, recordings go on")
+	}
+	for _, err := range failed {
+		w.Log.WithError(err).Warn("message could not be held, recording goes on while the ledger says so")
 	}
 }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -87,6 +88,37 @@ func TestTerminatedRecorderStoresItsFilesAndTheNextOneGoesOn(t *testing.T) {
 		require.NoError(t, err)
 		require.InDelta(t, participant.EncoderDelay.Seconds(), offset.Seconds(), 0.020)
 	}
+}
+
+// A stop goes to whichever recorder takes it; the one that records hears of it.
+func TestStopsReachTheOtherRecorder(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	for range 2 {
+		_, err := s.StartRecorder(bounded(t, time.Minute))
+		require.NoError(t, err)
+	}
+	rest := stack.REST{Base: s.API}
+	recorders := map[string]bool{}
+	var ids []string
+	for n := range 6 {
+		room := fmt.Sprint("room-", n)
+		publish(t, enter(t, s, room, "alice"), "")
+		r, err := rest.Start(t.Context(), map[string]string{"room": room, "participant": "alice"})
+		require.NoError(t, err)
+		r = awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.State == ledger.Active })
+		recorders[r.Recorder] = true
+		ids = append(ids, r.ID)
+	}
+	for _, id := range ids {
+		require.NoError(t, rest.Stop(t.Context(), map[string]string{"id": id}))
+	}
+	for _, id := range ids {
+		r := awaitState(t, s, id, ledger.Recording.Final)
+		require.Equal(t, ledger.Completed, r.State, r.Reason)
+		require.Equal(t, "stopped on request", r.Reason)
+	}
+	t.Logf("%d recorders took part", len(recorders))
 }
 
 // Without a bucket, finished files and documents lie in a directory; completion webhooks are signed like LiveKit's.

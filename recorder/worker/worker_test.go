@@ -1,0 +1,195 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"livekit-recorder/infra/local/sqs"
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/queue"
+)
+
+// harness is a worker with real queues, whose starts do what the test says.
+type harness struct {
+	*Worker
+	client  *awssqs.Client
+	begun   chan command.Command
+	results chan error // what the next start that ends returns
+	stop    func()     // drains, and returns when Run has
+}
+
+func newHarness(t *testing.T, maxRecordings int) *harness {
+	t.Helper()
+	handler := sqs.New("")
+	server := httptest.NewServer(handler)
+	handler.URL = server.URL
+	client := awssqs.New(awssqs.Options{Region: "us-east-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", "")})
+	create := func(name string) *queue.Queue {
+		out, err := client.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: &name})
+		require.NoError(t, err)
+		return &queue.Queue{Client: client, URL: aws.ToString(out.QueueUrl)}
+	}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	h := &harness{client: client, begun: make(chan command.Command, 10), results: make(chan error)}
+	h.Worker = &Worker{
+		Starts: create("starts"), Controls: create("controls"), MaxRecordings: maxRecordings, Log: log,
+		Stop: func(context.Context, command.Command) error { return nil },
+		Start: func(ctx context.Context, c command.Command) error {
+			h.begun <- c
+			select {
+			case err := <-h.results:
+				return err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { h.Run(ctx) })
+	h.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	t.Cleanup(func() { h.stop(); server.Close() })
+	return h
+}
+
+func (h *harness) send(t *testing.T, room string) {
+	t.Helper()
+	body, err := command.NewStart(room, "alice", time.Now()).Encode()
+	require.NoError(t, err)
+	require.NoError(t, h.Starts.Send(t.Context(), body))
+}
+
+// counts are the start messages that are visible and in flight.
+func (h *harness) counts(t *testing.T) [2]string {
+	t.Helper()
+	out, err := h.client.GetQueueAttributes(t.Context(), &awssqs.GetQueueAttributesInput{
+		QueueUrl: &h.Starts.URL, AttributeNames: []types.QueueAttributeName{"All"},
+	})
+	require.NoError(t, err)
+	return [2]string{out.Attributes["ApproximateNumberOfMessages"], out.Attributes["ApproximateNumberOfMessagesNotVisible"]}
+}
+
+func (h *harness) eventually(t *testing.T, visible, inFlight string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return h.counts(t) == [2]string{visible, inFlight} }, 10*time.Second, 10*time.Millisecond,
+		"never %s visible and %s in flight", visible, inFlight)
+}
+
+func TestStartStaysInFlightWhileItRunsAndGoesWhenItIsDone(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	require.Equal(t, "room", (<-h.begun).Room)
+	h.eventually(t, "0", "1")
+	h.results <- nil
+	h.eventually(t, "0", "0")
+}
+
+func TestFullWorkerLeavesStartsToOthers(t *testing.T) {
+	h := newHarness(t, 1)
+	h.send(t, "one")
+	first := <-h.begun
+	h.send(t, "two")
+	h.eventually(t, "1", "1")
+	h.results <- nil
+	require.NotEqual(t, first.Room, (<-h.begun).Room)
+	h.eventually(t, "0", "1")
+}
+
+func TestDrainingMakesMessagesVisibleAtOnce(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	h.stop()
+	require.Equal(t, [2]string{"1", "0"}, h.counts(t))
+}
+
+func TestLostStartIsLeftToItsNewOwner(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	h.results <- command.ErrLost
+	h.stop()
+	require.Equal(t, [2]string{"0", "1"}, h.counts(t))
+}
+
+func TestFailedStartComesBack(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	h.results <- errors.New("the bucket is away")
+	again := <-h.begun // after two seconds
+	require.Equal(t, "room", again.Room)
+	h.results <- nil
+	h.eventually(t, "0", "0")
+}
+
+func TestHoldingIsRenewed(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	failed, err := h.Starts.Hide(t.Context(), h.receipts(), time.Second) // nearly over
+	require.NoError(t, err)
+	require.Empty(t, failed)
+	h.renewAll(t.Context())
+	require.Never(t, func() bool { return h.counts(t) != [2]string{"0", "1"} }, 1500*time.Millisecond, 50*time.Millisecond,
+		"the old timeout has passed")
+	require.Empty(t, h.begun)
+}
+
+func TestMessageThatComesAgainWhileItIsHeldIsNotStartedTwice(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	_, err := h.Starts.Hide(t.Context(), h.receipts(), 0) // as if every renewal had been lost
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, held := range h.held {
+			return held.message.Receives == 2
+		}
+		return false
+	}, 10*time.Second, 10*time.Millisecond)
+	require.Empty(t, h.begun)
+	h.results <- nil
+	h.eventually(t, "0", "0") // by the newest receipt
+}
+
+func TestNearlyTwelveHoursInFlightAreHandedOver(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	h.mu.Lock()
+	for _, held := range h.held {
+		held.message.At = time.Now().Add(-queue.MaxInFlight + handOver/2)
+	}
+	h.mu.Unlock()
+	h.receipts()
+	require.Equal(t, "room", (<-h.begun).Room, "taken up again with a fresh receipt")
+}
+
+func TestRetriesBackOff(t *testing.T) {
+	require.Equal(t, 2*time.Second, retryAfter(queue.Message{Receives: 1}))
+	require.Equal(t, 4*time.Second, retryAfter(queue.Message{Receives: 2}))
+	require.Equal(t, time.Minute, retryAfter(queue.Message{Receives: 100}))
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
+}
