@@ -9,7 +9,7 @@ import (
 const (
 	// patience is how long a frame waits for earlier ones of the other tracks. It is longer than a missing packet may
 	// take, so that only a track that is silent makes others wait that long.
-	patience = 1200 * time.Millisecond
+	patience = 1800 * time.Millisecond
 	// syncPatience is how long the first frames of a track wait, and all others with them, for the sender report that
 	// makes their times exact. LiveKit sends one every 3 seconds.
 	syncPatience = 7 * time.Second

@@ -35,7 +35,7 @@ const (
 	// tick is how often frames that wait for others are looked after.
 	tick = 250 * time.Millisecond
 	// linger is how long the last packets of somebody who has left may take.
-	linger = time.Second
+	linger = 1500 * time.Millisecond
 	// rejoinPause is the pause between two attempts to get into the room.
 	rejoinPause = time.Second
 	// insistFor is how long the bucket may be out of reach before what should go there is given up.

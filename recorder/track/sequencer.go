@@ -8,7 +8,7 @@ import (
 
 // patience is how long a missing packet may still come, counted from the packet behind it: several rounds of NACK and
 // retransmission even over a bad link. A recorder is not in a hurry.
-const patience = 500 * time.Millisecond
+const patience = time.Second
 
 // restart is a jump of sequence numbers (either way) that no loss explains: the stream began anew.
 const restart = 1 << 13

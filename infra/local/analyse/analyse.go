@@ -12,6 +12,7 @@ import (
 	"math"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,28 +142,26 @@ func Beeps(ctx context.Context, path string) ([]time.Duration, error) {
 	return beeps, nil
 }
 
-// Offset returns by how much beeps are later than their flashes: the mean, and how far single ones are from it at most.
-func Offset(flashes, beeps []time.Duration) (mean, spread time.Duration, err error) {
+// Offset returns by how much beeps are later than their flashes: the median, which one late picture of a busy publisher
+// does not move, and how far single ones are from it at most.
+func Offset(flashes, beeps []time.Duration) (median, spread time.Duration, err error) {
 	var offsets []time.Duration
 	for _, flash := range flashes {
 		for _, beep := range beeps {
 			if d := beep - flash; d > -400*time.Millisecond && d < 400*time.Millisecond {
 				offsets = append(offsets, d)
-				mean += d
 			}
 		}
 	}
 	if len(offsets) == 0 {
 		return 0, 0, fmt.Errorf("no flash with a beep near it: %d flashes, %d beeps", len(flashes), len(beeps))
 	}
-	mean /= time.Duration(len(offsets))
-	for _, d := range offsets {
-		spread = max(spread, (d - mean).Abs())
-	}
-	return mean, spread, nil
+	slices.Sort(offsets)
+	median = offsets[len(offsets)/2]
+	return median, max(median-offsets[0], offsets[len(offsets)-1]-median), nil
 }
 
-// AVOffset returns by how much the beeps of a file are later than its flashes, on average.
+// AVOffset returns by how much the beeps of a file are later than its flashes: the median.
 func AVOffset(ctx context.Context, path string) (time.Duration, error) {
 	flashes, err := Flashes(ctx, path)
 	if err != nil {
@@ -172,8 +171,8 @@ func AVOffset(ctx context.Context, path string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	mean, _, err := Offset(flashes, beeps)
-	return mean, err
+	median, _, err := Offset(flashes, beeps)
+	return median, err
 }
 
 func run(ctx context.Context, name string, args ...string) ([]byte, error) {
