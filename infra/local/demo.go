@@ -49,10 +49,11 @@ func demo(ctx context.Context) error {
 	if err == nil {
 		err = play(ctx, s, media)
 	}
-	if err != nil {
+	s.Stop() // before its directory goes
+	if err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 		return fmt.Errorf("%w (logs are in %s)", err, work)
 	}
-	return os.RemoveAll(work)
+	return errors.Join(err, os.RemoveAll(work))
 }
 
 func step(format string, args ...any) { fmt.Printf("▸ "+format+"\n", args...) }
