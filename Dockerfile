@@ -13,7 +13,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY shared shared
 COPY recorder recorder
-RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /build/recorder ./recorder
+RUN CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -o /build/recorder ./recorder
 # The only place that is written to, by a user who can do nothing else.
 RUN mkdir -p /build/scratch && chown 65532:65532 /build/scratch
 

@@ -17,8 +17,8 @@ help:
 
 build:
 	@mkdir -p $(build_dir)
-	@go build -o $(build_dir)/ ./recorder ./infra/local
-	@go build -o $(build_dir)/bootstrap ./functions/api
+	@go build -buildvcs=false -o $(build_dir)/ ./recorder ./infra/local
+	@go build -buildvcs=false -o $(build_dir)/bootstrap ./functions/api
 
 demo: build
 	@infra/tools.sh system
@@ -45,7 +45,7 @@ bench:
 
 # sam build calls this one: the function's name in template.yaml is ApiFunction.
 build-ApiFunction:
-	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/api
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/api
 
 image:
 	docker build -t participant-recorder .

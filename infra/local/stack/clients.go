@@ -18,7 +18,7 @@ import (
 // Build compiles the recorder and the Lambda into a directory.
 func Build(ctx context.Context, module, directory string) error {
 	for name, source := range map[string]string{"recorder": "./recorder", "bootstrap": "./functions/api"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(directory, name), source)
+		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(directory, name), source)
 		cmd.Dir, cmd.Stderr = module, os.Stderr
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("build %s: %w", source, err)
