@@ -7,15 +7,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/go-jose/go-jose/v3"
 	"github.com/go-jose/go-jose/v3/jwt"
@@ -32,27 +29,20 @@ import (
 const key, secret = "devkey", "a secret that is long enough for anybody"
 
 // newTestAPI is the function with real queues behind it; its documents are in a directory.
-func newTestAPI(t *testing.T) (*api, *httptest.Server) {
+func newTestAPI(t *testing.T) (a *api, stopQueues func()) {
 	t.Helper()
-	handler := sqs.New("")
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	handler.URL = server.URL
-	client := awssqs.New(awssqs.Options{Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("x", "x", "")})
-	create := func(name string) *queue.Queue {
-		out, err := client.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: &name})
-		require.NoError(t, err)
-		return &queue.Queue{Client: client, URL: aws.ToString(out.QueueUrl)}
-	}
+	client, urls, stop, err := sqs.Local(t.Context(), "starts", "controls")
+	require.NoError(t, err)
+	t.Cleanup(stop)
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	all, err := parseRules("all")
 	require.NoError(t, err)
 	return &api{
-		keys: auth.NewSimpleKeyProvider(key, secret), starts: create("starts"), controls: create("controls"), rules: all, log: log,
+		keys: auth.NewSimpleKeyProvider(key, secret), rules: all, log: log,
+		starts: &queue.Queue{Client: client, URL: urls[0]}, controls: &queue.Queue{Client: client, URL: urls[1]},
 		documents: &ledger.Documents{Store: &ledger.DirStore{Root: filepath.Join(t.TempDir(), "bucket")}},
-	}, server
+	}, stop
 }
 
 func token(t *testing.T, change func(*auth.AccessToken)) string {
@@ -291,8 +281,8 @@ func TestRecordersAgentsAndExcludedPeopleAreNotRecorded(t *testing.T) {
 }
 
 func TestUnreachableQueueIsAnErrorThatLiveKitRetries(t *testing.T) {
-	a, server := newTestAPI(t)
-	server.Close()
+	a, stopQueues := newTestAPI(t)
+	stopQueues()
 	status, _ := a.call(t, call{"POST", "/recordings/webhooks", joinedBody, signed(t, joinedBody, secret)})
 	require.Equal(t, 503, status)
 	status, _ = a.call(t, call{"POST", "/recordings/start", `{"room":"r","participant":"p"}`, "Bearer " + token(t, nil)})

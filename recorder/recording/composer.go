@@ -21,6 +21,8 @@ const (
 	gather = 5 * time.Second
 	// lateAudio is how long audio that a part has no stream for waits for video's next key frame, where a new part can begin.
 	lateAudio = 3 * time.Second
+	// maxFailures is how many parts may fail before a recording is given up: a full disk does not get better by trying.
+	maxFailures = 10
 	// closeTimeout bounds ffmpeg's finishing of a file: it writes an index, and nothing grows with the recording's length.
 	closeTimeout = 30 * time.Second
 )
@@ -48,13 +50,14 @@ type composer struct {
 	// opened is called when a part has begun.
 	opened func()
 
-	frames  interleaver[*room.Track]
-	pending []unit              // frames before the first part, or of a kind that the part has no stream for
-	order   map[*room.Track]int // in which tracks began
-	feeding map[track.Kind]*room.Track
-	needKey bool // after a part that failed: video begins anew
-	part    *openPart
-	number  int // of the newest part of the whole recording, from 1
+	frames   interleaver[*room.Track]
+	pending  []unit              // frames before the first part, or of a kind that the part has no stream for
+	order    map[*room.Track]int // in which tracks began
+	feeding  map[track.Kind]*room.Track
+	failures int  // parts that could not be written
+	needKey  bool // after a part that failed: video begins anew
+	part     *openPart
+	number   int // of the newest part of the whole recording, from 1
 
 	finishing sync.WaitGroup
 	mu        sync.Mutex
@@ -160,6 +163,7 @@ func fits(s *stream, q unit) bool {
 func (c *composer) write(q unit) {
 	if err := c.part.write(q); err != nil {
 		c.log.WithError(err).Error("part failed, going on with a new one")
+		c.failures++
 		c.closePart("ffmpeg failed: " + err.Error())
 		c.needKey = true
 		c.requestKeyFrame()
@@ -238,6 +242,7 @@ func (c *composer) open(extra *mux.Stream) {
 	part, err := mux.Open(c.ffmpeg, path, streams)
 	if err != nil {
 		c.log.WithError(err).Error("part could not be begun")
+		c.failures++
 		c.update(index, func(p *ledger.Part) { p.State, p.Reason = ledger.Failed, err.Error() })
 		c.needKey = true
 		c.pending = nil
@@ -267,73 +272,4 @@ func header(frames []unit, kind track.Kind) (best *unit) {
 		}
 	}
 	return best
-}
-
-// closePart ends the part. Its file is finished and uploaded while recording goes on.
-func (c *composer) closePart(reason string) {
-	p := c.part
-	if p == nil {
-		return
-	}
-	c.part = nil
-	reports, length := p.reports()
-	c.update(p.index, func(part *ledger.Part) {
-		part.Tracks, part.Duration, part.Reason = reports, length.Seconds(), reason
-	})
-	c.finishing.Go(func() { c.finish(p) })
-}
-
-// finish runs on a context of its own: a recording that is stopped still gets its file.
-func (c *composer) finish(p *openPart) {
-	log := c.log.WithField("key", c.snapshot()[p.index].Key)
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := p.part.Close(ctx)
-	if err != nil {
-		log.WithError(err).Error("ffmpeg failed, keeping what it wrote")
-	} else if complaints := p.part.Complaints(); complaints != "" {
-		log.WithField("ffmpeg", complaints).Warn("ffmpeg complained")
-	}
-	size, uploadErr := c.store(p.tail, log)
-	c.update(p.index, func(part *ledger.Part) {
-		part.State, part.Size = ledger.Completed, size
-		if err != nil && part.Reason == "" {
-			part.Reason = err.Error()
-		}
-		if uploadErr != nil {
-			part.State, part.Reason = ledger.Failed, "upload failed: "+uploadErr.Error()
-		}
-	})
-	if uploadErr == nil {
-		log.WithField("bytes", size).Info("part stored")
-	}
-}
-
-// store finishes the upload, and tries again when the SDK's own retries were not enough.
-func (c *composer) store(tail Tail, log logrus.FieldLogger) (size int64, err error) {
-	err = insist(context.Background(), log, "store part", func(ctx context.Context) (err error) {
-		size, err = tail.Finish(ctx)
-		return err
-	})
-	return size, err
-}
-
-func (c *composer) update(index int, change func(*ledger.Part)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change(&c.parts[index])
-}
-
-// snapshot returns the parts as they are at the moment.
-func (c *composer) snapshot() []ledger.Part {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]ledger.Part(nil), c.parts...)
-}
-
-// close places what is left, ends the part and waits until every file is stored.
-func (c *composer) close(now time.Time) {
-	c.advance(now, true)
-	c.closePart("")
-	c.finishing.Wait()
 }

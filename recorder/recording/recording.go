@@ -119,8 +119,14 @@ func (s *Studio) Record(ctx context.Context, c command.Command) error {
 	}
 	s.register(t, true)
 	defer s.register(t, false)
-	t.run(ctx)
-	return t.settle(durable)
+	defer t.tidy()
+	for {
+		t.run(ctx)
+		if again, err := t.settle(durable); !again {
+			return err
+		}
+		t.log.Info("participant is back already, going on")
+	}
 }
 
 func (s *Studio) register(t *take, running bool) {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/room"
@@ -26,6 +25,7 @@ const (
 	reasonMaximum   = "the maximum duration was reached"
 	reasonNotJoined = "participant did not join"
 	reasonNoMedia   = "nothing was published that could be recorded"
+	reasonWriting   = "files could not be written, again and again"
 	reasonConnect   = "the connection to LiveKit was lost: "
 )
 
@@ -180,7 +180,7 @@ func (t *take) current() ledger.Recording {
 func (t *take) follow(ctx context.Context) {
 	absent := time.NewTimer(t.StartTimeout) // runs while the participant is not there
 	defer absent.Stop()
-	if len(t.earlier) > 0 {
+	if len(t.current().Parts) > 0 {
 		absent.Reset(t.RejoinWindow)
 	}
 	maximum := time.NewTimer(t.MaxDuration)
@@ -235,7 +235,7 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 			return nil, true
 		case <-absent.C:
 			t.reason = reasonNotJoined
-			if len(t.composer.snapshot())+len(t.earlier) > 0 {
+			if len(t.current().Parts) > 0 {
 				t.reason = reasonLeft
 			}
 			return nil, true
@@ -244,6 +244,10 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 			return nil, true
 		case now := <-ticker.C:
 			t.composer.advance(now, false)
+			if t.composer.failures > maxFailures {
+				t.reason = reasonWriting
+				return nil, true
+			}
 		case event := <-following.Events():
 			switch e := event.(type) {
 			case room.Joined:
@@ -301,85 +305,4 @@ func (t *take) media(event room.Event) {
 		t.unrecordable = e.MIME
 		t.log.WithFields(logrus.Fields{"track": e.SID, "codec": e.MIME}).Error("this codec cannot be recorded")
 	}
-}
-
-// settle finishes the files and writes down what came of it all.
-func (t *take) settle(ctx context.Context) error {
-	t.composer.close(time.Now())
-	document := t.current()
-	log := t.log.WithField("reason", t.reason)
-	if err := os.Remove(filepath.Join(t.Scratch, document.ID)); err != nil {
-		log.WithError(err).Warn("scratch directory is not empty")
-	}
-	switch {
-	case errors.Is(t.cause, command.ErrLost):
-		log.Warn("recording goes on elsewhere")
-		return command.ErrLost
-	case errors.Is(t.cause, command.ErrHandOver):
-		log.Info("recording is handed over")
-		return errors.Join(command.ErrHandOver, insist(ctx, log, "save document", func(ctx context.Context) error {
-			return t.Documents.Save(ctx, document)
-		}))
-	}
-	conclude(&document, t.reason, t.unrecordable)
-	err := insist(ctx, log, "save document", func(ctx context.Context) error {
-		if err := t.Documents.Save(ctx, document); err != nil {
-			return err
-		}
-		return t.Ledger.Ended(ctx, document)
-	})
-	if err != nil {
-		return err
-	}
-	log.WithFields(logrus.Fields{"state": document.State, "parts": len(document.Parts)}).Info("recording ended")
-	t.Notify(document)
-	return nil
-}
-
-// conclude gives a document its final state.
-func conclude(document *ledger.Recording, reason, unrecordable string) {
-	document.State, document.Reason = ledger.Failed, reason
-	for _, part := range document.Parts {
-		if part.State == ledger.Completed {
-			document.State = ledger.Completed
-		} else if document.State == ledger.Failed && part.Reason != "" {
-			document.Reason = part.Reason
-		}
-		if part.StartedAt != nil {
-			end := part.StartedAt.Add(time.Duration(part.Duration * float64(time.Second)))
-			if document.EndedAt == nil || end.After(*document.EndedAt) {
-				document.EndedAt = &end
-			}
-		}
-	}
-	if document.State == ledger.Completed {
-		document.Reason = reason
-	}
-	if len(document.Parts) > 0 || reason == reasonNotJoined {
-		return
-	}
-	document.Reason = reasonNoMedia
-	if unrecordable != "" {
-		document.Reason += " (" + unrecordable + ")"
-	}
-	document.Reason += "; " + reason
-}
-
-// insist repeats what has to succeed, until it does or the time for it is over. A lost recording is not insisted on.
-func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, insistFor)
-	defer cancel()
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := do(ctx)
-		if errors.Is(err, ledger.ErrSuperseded) {
-			err = backoff.Permanent(err)
-		}
-		return struct{}{}, err
-	}, backoff.WithMaxElapsedTime(insistFor), backoff.WithNotify(func(err error, after time.Duration) {
-		log.WithError(err).WithField("retryIn", after.String()).Warn("could not " + what)
-	}))
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sirupsen/logrus"
@@ -33,21 +30,14 @@ type harness struct {
 
 func newHarness(t *testing.T, maxRecordings int) *harness {
 	t.Helper()
-	handler := sqs.New("")
-	server := httptest.NewServer(handler)
-	handler.URL = server.URL
-	client := awssqs.New(awssqs.Options{Region: "us-east-1", BaseEndpoint: &server.URL,
-		Credentials: credentials.NewStaticCredentialsProvider("x", "x", "")})
-	create := func(name string) *queue.Queue {
-		out, err := client.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: &name})
-		require.NoError(t, err)
-		return &queue.Queue{Client: client, URL: aws.ToString(out.QueueUrl)}
-	}
+	client, urls, stopQueues, err := sqs.Local(t.Context(), "starts", "controls")
+	require.NoError(t, err)
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	h := &harness{client: client, begun: make(chan command.Command, 10), results: make(chan error)}
 	h.Worker = &Worker{
-		Starts: create("starts"), Controls: create("controls"), MaxRecordings: maxRecordings, Log: log,
+		Starts: &queue.Queue{Client: client, URL: urls[0]}, Controls: &queue.Queue{Client: client, URL: urls[1]},
+		MaxRecordings: maxRecordings, Log: log,
 		Stop: func(context.Context, command.Command) error { return nil },
 		Start: func(ctx context.Context, c command.Command) error {
 			h.begun <- c
@@ -63,7 +53,7 @@ func newHarness(t *testing.T, maxRecordings int) *harness {
 	var running sync.WaitGroup
 	running.Go(func() { h.Run(ctx) })
 	h.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
-	t.Cleanup(func() { h.stop(); server.Close() })
+	t.Cleanup(func() { h.stop(); stopQueues() })
 	return h
 }
 
@@ -146,8 +136,9 @@ func TestHoldingIsRenewed(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, failed)
 	h.renewAll(t.Context())
-	require.Never(t, func() bool { return h.counts(t) != [2]string{"0", "1"} }, 1500*time.Millisecond, 50*time.Millisecond,
-		"the old timeout has passed")
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); { // the old timeout passes meanwhile
+		require.Equal(t, [2]string{"0", "1"}, h.counts(t))
+	}
 	require.Empty(t, h.begun)
 }
 

@@ -139,16 +139,21 @@ func (e Entry) Joined(target, recording, session string) Entry {
 	return next
 }
 
-// Ended notes that the owner has closed a recording for good.
-func (e Entry) Ended(target, recording string, epoch int) Entry {
+// Ended notes that the owner has closed a recording for good. Departed is the session whose departure was the reason, or
+// empty. It says no if the participant is back in another session by then, whose start was taken for a duplicate: the
+// recording is still wanted.
+func (e Entry) Ended(target, recording string, epoch int, departed string) (next Entry, ended bool) {
 	claim, ok := e.Claims[target]
 	if !ok || claim.Recording != recording || claim.Epoch != epoch {
-		return e
+		return e, true
 	}
-	next := e.clone()
+	if departed != "" && claim.Wanted() && claim.Session != "" && claim.Session != departed {
+		return e, false
+	}
+	next = e.clone()
 	claim.Ended = true
 	next.Claims[target] = claim
-	return next
+	return next, true
 }
 
 // Holding is what a recorder has of a recording.

@@ -99,8 +99,9 @@ func TestStartsOwnMessageComingBackIsATakeOver(t *testing.T) {
 	require.Equal(t, "two", e.Claims["av"].Owner)
 	require.Equal(t, Lost, e.Holding("av", "R1", 1), "the older owner lets go")
 	require.Equal(t, Wanted, e.Holding("av", "R1", 2))
-	require.Equal(t, e, e.Ended("av", "R1", 1), "and can't end what it has lost")
-	e = e.Ended("av", "R1", 2)
+	same, _ := e.Ended("av", "R1", 1, "")
+	require.Equal(t, e, same, "and can't end what it has lost")
+	e, _ = e.Ended("av", "R1", 2, "")
 	_, verdict = e.ApplyStart(joined("R1", "S1", 1), "three")
 	require.Equal(t, Void, verdict)
 }
@@ -111,6 +112,17 @@ func TestStoppedRecordingOfADeadRecorderIsStillClosed(t *testing.T) {
 	e, verdict := e.ApplyStart(joined("R1", "S1", 1), "two")
 	require.Equal(t, TakenOver, verdict)
 	require.Equal(t, Departed, e.Holding("av", "R1", 2))
+}
+
+func TestParticipantWhoIsBackBeforeTheirDepartureIsKnownIsRecordedOn(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1), joined("R2", "S2", 6))
+	_, ended := e.Ended("av", "R1", 1, "S1")
+	require.False(t, ended, "the second start was taken for a duplicate: nobody else will record")
+	require.True(t, wanted(apply(e, left("S1", 5))))
+	_, ended = e.Ended("av", "R1", 1, "S2")
+	require.True(t, ended)
+	_, ended = apply(e, left("S2", 9)).Ended("av", "R1", 1, "S1")
+	require.True(t, ended, "gone again meanwhile")
 }
 
 func TestStopEndsEveryTargetAndStopByIDOnlyOne(t *testing.T) {

@@ -51,12 +51,14 @@ func (l *Ledger) Joined(ctx context.Context, recording Recording, session string
 	return err
 }
 
-// Ended notes that a recording is closed for good.
-func (l *Ledger) Ended(ctx context.Context, recording Recording) error {
-	_, err := l.move(ctx, recording.Room, recording.Participant, func(e Entry) Entry {
-		return e.Ended(recording.Target, recording.ID, recording.Epoch)
+// Ended notes that a recording is closed for good, see [Entry.Ended]. It says no if the recording is wanted again.
+func (l *Ledger) Ended(ctx context.Context, recording Recording, departed string) (ended bool, err error) {
+	_, err = l.move(ctx, recording.Room, recording.Participant, func(e Entry) Entry {
+		next, yes := e.Ended(recording.Target, recording.ID, recording.Epoch, departed)
+		ended = yes
+		return next
 	})
-	return err
+	return ended, err
 }
 
 // Holding says what this recorder has of a recording now.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -28,18 +27,18 @@ var n atomic.Int64
 
 // TestMain runs the tests against the stand-in, or against the endpoint in SQS_ENDPOINT (SQS itself, say).
 func TestMain(m *testing.M) {
-	endpoint := os.Getenv("SQS_ENDPOINT")
-	if endpoint == "" {
-		handler := standin.New("")
-		server := httptest.NewServer(handler)
-		defer server.Close()
-		handler.URL = server.URL
-		endpoint = server.URL
+	if endpoint := os.Getenv("SQS_ENDPOINT"); endpoint != "" {
+		client = sqs.New(sqs.Options{
+			Region: "us-east-1", BaseEndpoint: aws.String(endpoint), RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		})
+		os.Exit(m.Run())
 	}
-	client = sqs.New(sqs.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(endpoint), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})
+	var err error
+	if client, _, _, err = standin.Local(ctx); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -1,0 +1,82 @@
+package recording
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/shared/ledger"
+)
+
+// closePart ends the part. Its file is finished and uploaded while recording goes on.
+func (c *composer) closePart(reason string) {
+	p := c.part
+	if p == nil {
+		return
+	}
+	c.part = nil
+	reports, length := p.reports()
+	c.update(p.index, func(part *ledger.Part) {
+		part.Tracks, part.Duration, part.Reason = reports, length.Seconds(), reason
+	})
+	c.finishing.Go(func() { c.finish(p) })
+}
+
+// finish runs on a context of its own: a recording that is stopped still gets its file.
+func (c *composer) finish(p *openPart) {
+	log := c.log.WithField("key", c.snapshot()[p.index].Key)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := p.part.Close(ctx)
+	if err != nil {
+		log.WithError(err).Error("ffmpeg failed, keeping what it wrote")
+	} else if complaints := p.part.Complaints(); complaints != "" {
+		log.WithField("ffmpeg", complaints).Warn("ffmpeg complained")
+	}
+	size, uploadErr := c.store(p.tail, log)
+	c.update(p.index, func(part *ledger.Part) {
+		part.State, part.Size = ledger.Completed, size
+		if err != nil && part.Reason == "" {
+			part.Reason = err.Error()
+		}
+		if uploadErr != nil {
+			part.State, part.Reason = ledger.Failed, "upload failed: "+uploadErr.Error()
+		}
+	})
+	if uploadErr == nil {
+		log.WithField("bytes", size).Info("part stored")
+	}
+}
+
+// store finishes the upload, and tries again when the SDK's own retries were not enough.
+func (c *composer) store(tail Tail, log logrus.FieldLogger) (size int64, err error) {
+	err = insist(context.Background(), log, "store part", func(ctx context.Context) (err error) {
+		size, err = tail.Finish(ctx)
+		return err
+	})
+	return size, err
+}
+
+func (c *composer) update(index int, change func(*ledger.Part)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.parts[index])
+}
+
+// snapshot returns the parts as they are at the moment.
+func (c *composer) snapshot() []ledger.Part {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.parts)
+}
+
+// close places what is left, ends the part and waits until every file is stored.
+func (c *composer) close(now time.Time) {
+	c.advance(now, true)
+	c.closePart("")
+	c.finishing.Wait()
+	c.frames = interleaver[*room.Track]{}
+}

@@ -1,0 +1,108 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/ledger"
+)
+
+// settle finishes the files and writes down what came of it all.
+// Again says that the participant is back, and is to be recorded on.
+func (t *take) settle(ctx context.Context) (again bool, err error) {
+	t.composer.close(time.Now())
+	document := t.current()
+	log := t.log.WithField("reason", t.reason)
+	switch {
+	case errors.Is(t.cause, command.ErrLost):
+		log.Warn("recording goes on elsewhere")
+		return false, command.ErrLost
+	case errors.Is(t.cause, command.ErrHandOver):
+		log.Info("recording is handed over")
+		return false, errors.Join(command.ErrHandOver, insist(ctx, log, "save document", func(ctx context.Context) error {
+			return t.Documents.Save(ctx, document)
+		}))
+	}
+	departed := ""
+	if t.reason == reasonLeft {
+		departed = document.Session
+	}
+	conclude(&document, t.reason, t.unrecordable)
+	ended := false
+	err = insist(ctx, log, "save document", func(ctx context.Context) (err error) {
+		if err = t.Documents.Save(ctx, document); err == nil {
+			ended, err = t.Ledger.Ended(ctx, document, departed)
+		}
+		return err
+	})
+	if err != nil || !ended {
+		t.joined, t.reason = false, ""
+		return err == nil, err
+	}
+	log.WithFields(logrus.Fields{"state": document.State, "parts": len(document.Parts)}).Info("recording ended")
+	t.Notify(document)
+	return false, nil
+}
+
+// tidy removes the recording's scratch directory, unless a file is left in it that could not be stored.
+func (t *take) tidy() {
+	if err := os.Remove(filepath.Join(t.Scratch, t.document.ID)); err != nil {
+		t.log.WithError(err).Warn("scratch directory is not empty")
+	}
+}
+
+// conclude gives a document its final state.
+func conclude(document *ledger.Recording, reason, unrecordable string) {
+	document.State, document.Reason = ledger.Failed, reason
+	for _, part := range document.Parts {
+		if part.State == ledger.Completed {
+			document.State = ledger.Completed
+		} else if document.State == ledger.Failed && part.Reason != "" {
+			document.Reason = part.Reason
+		}
+		if part.StartedAt != nil {
+			end := part.StartedAt.Add(time.Duration(part.Duration * float64(time.Second)))
+			if document.EndedAt == nil || end.After(*document.EndedAt) {
+				document.EndedAt = &end
+			}
+		}
+	}
+	if document.State == ledger.Completed {
+		document.Reason = reason
+	}
+	if len(document.Parts) > 0 || reason == reasonNotJoined {
+		return
+	}
+	document.Reason = reasonNoMedia
+	if unrecordable != "" {
+		document.Reason += " (" + unrecordable + ")"
+	}
+	document.Reason += "; " + reason
+}
+
+// insist repeats what has to succeed, until it does or the time for it is over. A lost recording is not insisted on.
+func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, insistFor)
+	defer cancel()
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := do(ctx)
+		if errors.Is(err, ledger.ErrSuperseded) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(insistFor), backoff.WithNotify(func(err error, after time.Duration) {
+		log.WithError(err).WithField("retryIn", after.String()).Warn("could not " + what)
+	}))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
