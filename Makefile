@@ -36,7 +36,7 @@ test:
 
 lint:
 	@infra/tools.sh lint
-	@test -z "$$(gofmt -l functions recorder shared infra | tee /dev/stderr)"
+	@unformatted=$$(gofmt -l functions recorder shared infra); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
 	.tools/bin/staticcheck ./...
 
