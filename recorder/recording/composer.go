@@ -94,7 +94,7 @@ func (c *composer) current(t *room.Track) bool {
 	return c.feeding[t.Codec.Kind] == t
 }
 
-// advance moves every frame that is due into a part. It is called after each push and at least twice a second.
+// advance moves every frame that is due into a part. It is called after each push and at every tick.
 func (c *composer) advance(now time.Time, all bool) {
 	for {
 		q, ok := c.frames.pop(now, all)

@@ -76,6 +76,9 @@ func (c *composer) snapshot() []ledger.Part {
 // close places what is left, ends the part and waits until every file is stored.
 func (c *composer) close(now time.Time) {
 	c.advance(now, true)
+	if c.part != nil && len(c.pending) > 0 {
+		c.roll("audio began", nil) // it still waited for a key frame
+	}
 	c.closePart("")
 	c.finishing.Wait()
 	c.frames = interleaver[*room.Track]{}

@@ -43,6 +43,9 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 		}
 		return err
 	})
+	if errors.Is(err, ledger.ErrSuperseded) {
+		return false, errors.Join(command.ErrLost, err)
+	}
 	if err != nil || !ended {
 		t.joined, t.reason = false, ""
 		return err == nil, err
