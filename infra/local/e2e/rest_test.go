@@ -4,12 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/infra/local/analyse"
@@ -202,18 +204,29 @@ func TestGarbageEndsInTheDeadLetterQueueAndTheRecorderLives(t *testing.T) {
 	r := startREST(t, map[string]string{"room": "amid-garbage", "participant": "alice"})
 	awaitID(t, r.ID, ledger.Active)
 	for _, queue := range []string{system.StartQueue, system.ControlQueue} {
-		found := 0
-		require.Eventually(t, func() bool {
-			out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
-				QueueUrl: aws.String(queue + "-dead"), MaxNumberOfMessages: 10, VisibilityTimeout: 600,
-			})
-			require.NoError(t, err)
-			found += len(out.Messages)
-			return found == len(garbage)
-		}, 60*time.Second, 500*time.Millisecond, "%d of %d messages", found, len(garbage))
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			require.Equal(c, len(garbage), messages(t, queue+"-dead"), "dead letters")
+		}, 60*time.Second, 500*time.Millisecond)
 	}
 	require.NoError(t, api().Stop(t.Context(), map[string]string{"id": r.ID}))
 	awaitID(t, r.ID, ledger.Completed)
+}
+
+// messages counts those of a queue, in flight or not.
+func messages(t *testing.T, queue string) (n int) {
+	t.Helper()
+	out, err := system.SQSClient().GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	require.NoError(t, err)
+	for _, name := range []types.QueueAttributeName{
+		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+	} {
+		count, err := strconv.Atoi(out.Attributes[string(name)])
+		require.NoError(t, err)
+		n += count
+	}
+	return n
 }
 
 func scratchIsEmpty(t *testing.T, directory string) {
