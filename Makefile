@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test lint bench build build-ApiFunction image clean
+.PHONY: help demo up test fidelity lint bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -10,6 +10,7 @@ help:
 	@echo "make demo    record a participant end to end on this machine, and check the files"
 	@echo "make up      the same local system in the foreground, to play with"
 	@echo "make test    all tests, with the real components"
+	@echo "make fidelity   measures recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
 	@echo "make lint    gofmt, go vet, staticcheck"
 	@echo "make bench   benchmarks"
 	@echo "make build   the programs, into .tools/build"
@@ -33,6 +34,10 @@ up: build
 test:
 	@infra/tools.sh system browser
 	go test -count=1 -p 1 -parallel 8 -timeout 20m ./...
+
+fidelity: build
+	@infra/tools.sh system browser
+	@$(local) fidelity
 
 lint:
 	@infra/tools.sh lint

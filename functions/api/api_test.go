@@ -228,6 +228,23 @@ func TestWebhooksStartAndStop(t *testing.T) {
 	require.Equal(t, "PA_1", sent(t, a.controls).Session)
 }
 
+// Who leaves is gone; whose connection breaks may come back.
+func TestDeparturesAreToldFromLostConnections(t *testing.T) {
+	a, _ := newTestAPI(t)
+	for reason, lost := range map[string]bool{
+		"CLIENT_INITIATED": false, "PARTICIPANT_REMOVED": false, "ROOM_DELETED": false,
+		"SIGNAL_CLOSE": true, "DUPLICATE_IDENTITY": true, "SERVER_SHUTDOWN": true, "STATE_MISMATCH": true, "SOMETHING_NEW": true, "": true,
+	} {
+		body := strings.Replace(joinedBody, "joined\"", "left\"", 1)
+		if reason != "" {
+			body = strings.Replace(body, `"identity":"p"`, `"identity":"p","disconnectReason":"`+reason+`"`, 1)
+		}
+		status, _ := a.call(t, call{"POST", "/recordings/webhooks", body, signed(t, body, secret)})
+		require.Equal(t, 200, status, reason)
+		require.Equal(t, lost, sent(t, a.controls).Lost, reason)
+	}
+}
+
 func TestBase64BodiesAreDecodedBeforeTheyAreHashed(t *testing.T) {
 	a, _ := newTestAPI(t)
 	event := events.APIGatewayV2HTTPRequest{

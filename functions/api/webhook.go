@@ -72,6 +72,7 @@ func (a *api) commandOf(event *livekit.WebhookEvent, body []byte) (c command.Com
 	if event.Event == webhook.EventParticipantLeft {
 		c = command.NewStop(room, identity, at)
 		c.Session = participant.GetSid()
+		c.Lost = !deliberate(participant.GetDisconnectReason())
 		return c, ""
 	}
 	if !a.rules.record(room, identity) {
@@ -80,6 +81,19 @@ func (a *api) commandOf(event *livekit.WebhookEvent, body []byte) (c command.Com
 	c = command.NewStart(room, identity, joinedAt(body, at))
 	c.Session = participant.GetSid()
 	return c, ""
+}
+
+// deliberate says whether somebody wanted a session to end: the participant, or whoever removed them or closed the room.
+// Whatever else ends sessions (broken connections, servers that go down, the same identity joining again) may be
+// followed by a new one of the same call.
+func deliberate(reason livekit.DisconnectReason) bool {
+	switch reason {
+	case livekit.DisconnectReason_CLIENT_INITIATED, livekit.DisconnectReason_PARTICIPANT_REMOVED,
+		livekit.DisconnectReason_ROOM_DELETED, livekit.DisconnectReason_ROOM_CLOSED,
+		livekit.DisconnectReason_USER_UNAVAILABLE, livekit.DisconnectReason_USER_REJECTED:
+		return true
+	}
+	return false
 }
 
 // joinedAt is when the participant joined, in milliseconds where the server tells (since 1.9): the event's own time has

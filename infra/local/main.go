@@ -2,6 +2,7 @@
 //
 //	local demo    records two participants, checks the files and ends
 //	local up      stays until Ctrl-C
+//	local fidelity   measures recordings of difficult calls against what was sent
 package main
 
 import (
@@ -28,9 +29,9 @@ func main() {
 	logrus.SetLevel(logrus.ErrorLevel)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	commands := map[string]func(context.Context) error{"demo": demo, "up": up}
+	commands := map[string]func(context.Context) error{"demo": demo, "up": up, "fidelity": measure}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: local demo | local up")
+		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local fidelity")
 		os.Exit(2)
 	}
 	err := commands[os.Args[1]](ctx)

@@ -39,9 +39,7 @@ var opusStream = track.Config{Channels: 1, Private: append([]byte("OpusHead\x01\
 
 // Every packet that goes in comes out, at its own time, through mutes of either stream.
 func TestEveryPacketComesOutThroughMutes(t *testing.T) {
-	tools, err := stack.Tools()
-	require.NoError(t, err)
-	frames, err := participant.Frames(t.Context(), filepath.Join(filepath.Dir(tools), "media"), "vp8")
+	frames, err := participant.Frames(t.Context(), mediaDirectory(t), "vp8")
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "x.webm")
 	part, err := Open(minimal(t), path, []Stream{
@@ -82,18 +80,17 @@ func TestEveryPacketComesOutThroughMutes(t *testing.T) {
 
 // The uploader relies on it: files only grow, but for their first few hundred bytes.
 func TestFilesOnlyGrowButForTheirHeaders(t *testing.T) {
-	tools, err := stack.Tools()
-	require.NoError(t, err)
 	for _, c := range []struct{ codec, container string }{{"vp8", "webm"}, {"h264", "mp4"}, {"", "ogg"}} {
 		t.Run(c.container, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x."+c.container)
 			streams := []Stream{streamOf(t, "audio/opus", opusStream)}
-			media := filepath.Join(filepath.Dir(tools), "media")
+			media := mediaDirectory(t)
 			var frames [][]byte
 			var config track.Config
+			var err error
 			switch c.codec {
 			case "h264":
-				frames, config = avc(t, media)
+				frames, config = avc(t, media, "h264")
 			case "vp8":
 				config = track.Config{Width: 320, Height: 240}
 				frames, err = participant.Frames(t.Context(), media, c.codec)
@@ -130,9 +127,9 @@ func TestFilesOnlyGrowButForTheirHeaders(t *testing.T) {
 }
 
 // avc makes of H264's byte stream what MP4 keeps: lengths instead of start codes, and the parameter sets in a record.
-func avc(t *testing.T, media string) (frames [][]byte, config track.Config) {
+func avc(t *testing.T, media, signal string) (frames [][]byte, config track.Config) {
 	t.Helper()
-	units, err := participant.Frames(t.Context(), media, "h264")
+	units, err := participant.Frames(t.Context(), media, signal)
 	require.NoError(t, err)
 	for _, unit := range units {
 		var nals h264.AnnexB
@@ -156,6 +153,61 @@ func avc(t *testing.T, media string) (frames [][]byte, config track.Config) {
 		frames = append(frames, frame)
 	}
 	return frames, config
+}
+
+// remux writes a signal's frames at their times, in order of decoding, and reads the file.
+func remux(t *testing.T, stream Stream, frames [][]byte, at func(n int) time.Duration, keyFrameEvery int) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "x."+string(stream.Codec.Container))
+	part, err := Open(minimal(t), path, []Stream{stream})
+	require.NoError(t, err)
+	for n, frame := range frames {
+		require.NoError(t, part.Write(0, at(n), n%keyFrameEvery == 0, frame))
+	}
+	require.NoError(t, part.Close(t.Context()))
+	require.Empty(t, part.Complaints())
+	file, err := analyse.Probe(t.Context(), path)
+	require.NoError(t, err)
+	require.Equal(t, len(frames), file.Streams[0].Packets())
+	require.InDelta(t, 10, file.Duration().Seconds(), 0.05, "without the time before the first frame")
+	complaints, err := analyse.Decode(t.Context(), path)
+	require.NoError(t, err)
+	require.Empty(t, complaints)
+	flashes, err := analyse.Flashes(t.Context(), path)
+	require.NoError(t, err)
+	require.Len(t, flashes, 9)
+	for n, flash := range flashes {
+		require.InDelta(t, (time.Duration(n+1)*time.Second + at(0)).Seconds(), flash.Seconds(), 0.001)
+	}
+	return path
+}
+
+func mediaDirectory(t *testing.T) string {
+	t.Helper()
+	tools, err := stack.Tools()
+	require.NoError(t, err)
+	return filepath.Join(filepath.Dir(tools), "media")
+}
+
+// B-frames are sent after frames that are shown later: each has its own time, and the order of sending is kept.
+func TestBFramesAreShownAtTheirOwnTimes(t *testing.T) {
+	frames, config := avc(t, mediaDirectory(t), "h264-bframes")
+	config.Reorders = true
+	shown := []int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8} // I P B B P B B P B B
+	remux(t, streamOf(t, "video/h264", config), frames, func(n int) time.Duration {
+		return ReorderDelay + time.Duration(n/10*10+shown[n%10])*time.Second/30
+	}, 10)
+}
+
+func TestVP9Profile2(t *testing.T) {
+	frames, err := participant.Frames(t.Context(), mediaDirectory(t), "vp9-profile2")
+	require.NoError(t, err)
+	path := remux(t, streamOf(t, "video/vp9", track.Config{Width: 320, Height: 240}), frames, func(n int) time.Duration {
+		return time.Duration(n) * time.Second / 30
+	}, 10)
+	file, err := analyse.Probe(t.Context(), path)
+	require.NoError(t, err)
+	require.Equal(t, "Profile 2", file.Streams[0].Profile)
 }
 
 func TestProbeRefusesABinaryThatCannotDoIt(t *testing.T) {

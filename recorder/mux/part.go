@@ -41,7 +41,7 @@ func ContainerOf(streams []Stream) track.Container {
 // Open starts ffmpeg, which writes to path. The part must be closed.
 func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 	p := &Part{Path: path, Container: ContainerOf(streams), Streams: streams, done: make(chan error, 1)}
-	p.cmd = exec.Command(ffmpeg.Path, arguments(ffmpeg, p.Container, path)...)
+	p.cmd = exec.Command(ffmpeg.Path, arguments(ffmpeg, p.Container, streams, path)...)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = 5 * time.Second
 	// The terminal's SIGINT is the recorder's to handle: ffmpeg ends when its input does. That also holds when the
@@ -64,7 +64,11 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 	return p, nil
 }
 
-func arguments(ffmpeg FFmpeg, container track.Container, path string) []string {
+// ReorderDelay is by how much frames of a stream that reorders are decoded before they are shown: more than any sensible
+// encoder's look-ahead. Nothing of a part with such a stream may be earlier than this, for there is no time before 0.
+const ReorderDelay = 200 * time.Millisecond
+
+func arguments(ffmpeg FFmpeg, container track.Container, streams []Stream, path string) []string {
 	args := []string{
 		"-hide_banner", "-nostdin", "-loglevel", "warning", "-y",
 		"-f", "matroska", "-i", "pipe:0", "-map", "0", "-c", "copy",
@@ -76,15 +80,26 @@ func arguments(ffmpeg FFmpeg, container track.Container, path string) []string {
 		if ffmpeg.Hybrid {
 			args = append(args, "-movflags", "+hybrid_fragmented", "-frag_duration", "1000000")
 		}
-		// Matroska has no decoding times, and ffmpeg makes up late ones for H264 streams that do not say how far they
-		// reorder. WebRTC does not reorder frames: they are decoded when they are shown.
-		args = append(args, "-bsf:v", "setts=ts=PTS")
+		args = append(args, "-bsf:v", decodingTimes(streams))
 	case track.WebM:
 		args = append(args, "-cluster_time_limit", "1000")
 	case track.Ogg:
 		args = append(args, "-page_duration", "1000000")
 	}
 	return append(args, "-f", string(container), "file:"+path)
+}
+
+// decodingTimes makes the decoding times, which Matroska does not have. ffmpeg would make up late ones for H264 streams that
+// do not say how far they reorder. Nearly all that comes over WebRTC is decoded when it is shown; a stream that does
+// reorder is decoded [ReorderDelay] earlier, but in the order of sending, a millisecond (the unit here) apart at least.
+func decodingTimes(streams []Stream) string {
+	for _, s := range streams {
+		if s.Config.Reorders {
+			early := fmt.Sprintf("PTS-%d", ReorderDelay.Milliseconds())
+			return fmt.Sprintf("setts=pts=PTS:dts='if(eq(N,0),%[1]s,max(PREV_OUTDTS+1,%[1]s))'", early)
+		}
+	}
+	return "setts=ts=PTS"
 }
 
 // Write appends a frame of a stream at its time in the part. Frames of all streams together come in order of time.

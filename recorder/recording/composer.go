@@ -56,6 +56,7 @@ type composer struct {
 	feeding  map[track.Kind]*room.Track
 	failures int  // parts that could not be written
 	needKey  bool // after a part that failed: video begins anew
+	mutes    mutes
 	part     *openPart
 	number   int // of the newest part of the whole recording, from 1
 
@@ -74,7 +75,7 @@ type openPart struct {
 
 // init readies a composer whose first part follows number parts that there are already.
 func (c *composer) init(number int) *composer {
-	c.order, c.feeding = map[*room.Track]int{}, map[track.Kind]*room.Track{}
+	c.order, c.feeding, c.mutes = map[*room.Track]int{}, map[track.Kind]*room.Track{}, mutes{}
 	c.number = number
 	return c
 }
@@ -82,7 +83,7 @@ func (c *composer) init(number int) *composer {
 // begin notes a track whose frames will come.
 func (c *composer) begin(t *room.Track) {
 	c.order[t] = len(c.order)
-	c.frames.begin(t)
+	c.frames.begin(t, time.Now())
 }
 
 // current says whether a track feeds its kind: a newer one takes over at its first frame, for good. After a reconnect
@@ -202,7 +203,7 @@ func (c *composer) openWhenReady(now time.Time, all bool) {
 	for _, q := range c.pending {
 		seen[q.track.Codec.Kind] = true
 	}
-	if all || len(seen) == len(c.kinds) || now.Sub(c.pending[0].at) >= gather {
+	if all || len(seen) == len(c.kinds) || now.Sub(c.pending[0].at) >= gather && !c.frames.expecting(now) {
 		c.open(nil)
 	}
 }
@@ -210,13 +211,17 @@ func (c *composer) openWhenReady(now time.Time, all bool) {
 // open begins a part with the pending frames.
 func (c *composer) open(extra *mux.Stream) {
 	var streams []mux.Stream
-	w := &writer{origin: c.pending[0].time, streams: map[track.Kind]*stream{}}
+	w := &writer{origin: c.pending[0].time, streams: map[track.Kind]*stream{}, mutes: c.mutes}
 	add := func(codec track.Codec, config track.Config) {
 		w.streams[codec.Kind] = &stream{index: len(streams), config: config}
 		streams = append(streams, mux.Stream{Codec: codec, Config: config})
 	}
 	for _, kind := range []track.Kind{track.Video, track.Audio} { // players expect video first
 		if q := header(c.pending, kind); q != nil {
+			q.frame.Config.Reorders = q.frame.Config.Reorders || reorders(c.pending, kind)
+			if q.frame.Config.Reorders {
+				w.origin = c.pending[0].time.Add(-mux.ReorderDelay)
+			}
 			add(q.track.Codec, q.frame.Config)
 		}
 	}
@@ -267,9 +272,29 @@ func header(frames []unit, kind track.Kind) (best *unit) {
 		if q.track.Codec.Kind != kind || best != nil && q.track.Codec.Name != best.track.Codec.Name {
 			continue
 		}
-		if best == nil || q.frame.Config.Width*q.frame.Config.Height > best.frame.Config.Width*best.frame.Config.Height {
+		if best == nil || extent(q.frame.Config) > extent(best.frame.Config) {
 			best = q
 		}
 	}
 	return best
+}
+
+// extent compares what headers must say: pixels, or channels.
+func extent(c track.Config) int { return c.Width*c.Height + c.Channels }
+
+// reorders says whether frames of a kind come in another order than that of their times: not every H264 stream with
+// B-frames declares them.
+func reorders(frames []unit, kind track.Kind) bool {
+	var last *unit
+	for i := range frames {
+		q := &frames[i]
+		if q.track.Codec.Kind != kind {
+			continue
+		}
+		if last != nil && last.track == q.track && q.time.Before(last.time) {
+			return true
+		}
+		last = q
+	}
+	return false
 }

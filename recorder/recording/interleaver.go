@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"slices"
 	"time"
 
 	"livekit-recorder/recorder/track"
@@ -34,15 +35,26 @@ type queued[T clock] struct {
 type line[T clock] struct {
 	track  T
 	frames []queued[T]
+	begun  time.Time
 	ended  bool
 	late   bool // its first frames have waited long enough for a sender report
+	popped bool // its first frame has left
 }
 
 // interleaver brings the frames of all tracks into the order of their times. The time of day is passed in.
 type interleaver[T clock] struct{ lines []*line[T] }
 
 // begin notes a track whose frames will come.
-func (i *interleaver[T]) begin(t T) { i.lines = append(i.lines, &line[T]{track: t}) }
+func (i *interleaver[T]) begin(t T, now time.Time) {
+	i.lines = append(i.lines, &line[T]{track: t, begun: now})
+}
+
+// expecting says that a track has begun whose first frame is still on its way.
+func (i *interleaver[T]) expecting(now time.Time) bool {
+	return slices.ContainsFunc(i.lines, func(l *line[T]) bool {
+		return !l.ended && !l.popped && now.Sub(l.begun) < syncPatience+patience
+	})
+}
 
 // end notes that no more frames of a track will come.
 func (i *interleaver[T]) end(t T) {
@@ -104,6 +116,7 @@ func (i *interleaver[T]) pop(now time.Time, all bool) (next queued[T], ok bool) 
 	if first == nil || !all && !complete && now.Sub(first.frames[0].at) < patience {
 		return next, false
 	}
+	first.popped = true
 	next = first.frames[0]
 	first.frames[0] = queued[T]{}
 	first.frames = first.frames[1:]

@@ -43,8 +43,8 @@ func popAll(i *interleaver[*fakeTrack], now time.Time, all bool) (order []string
 func TestFramesLeaveInTheOrderOfTheirTimes(t *testing.T) {
 	i := &interleaver[*fakeTrack]{}
 	a, v := &fakeTrack{name: "a", synced: true}, &fakeTrack{name: "v", synced: true}
-	i.begin(a)
-	i.begin(v)
+	i.begin(a, day)
+	i.begin(v, day)
 	i.push(v, frameAt(10), day)
 	require.Empty(t, popAll(i, day, false), "audio before it may still come")
 	i.push(a, frameAt(0), day)
@@ -57,8 +57,8 @@ func TestFramesLeaveInTheOrderOfTheirTimes(t *testing.T) {
 func TestASilentTrackHoldsOthersUpForOnlyAMoment(t *testing.T) {
 	i := &interleaver[*fakeTrack]{}
 	a, v := &fakeTrack{name: "a", synced: true}, &fakeTrack{name: "v", synced: true}
-	i.begin(a)
-	i.begin(v)
+	i.begin(a, day)
+	i.begin(v, day)
 	i.push(v, frameAt(10), day)
 	require.Empty(t, popAll(i, day.Add(patience-time.Millisecond), false))
 	require.Len(t, popAll(i, day.Add(patience), false), 1)
@@ -70,8 +70,8 @@ func TestASilentTrackHoldsOthersUpForOnlyAMoment(t *testing.T) {
 func TestFirstFramesWaitForTheSenderReportAndThenHaveItsTimes(t *testing.T) {
 	i := &interleaver[*fakeTrack]{}
 	a, v := &fakeTrack{name: "a", synced: true}, &fakeTrack{name: "v", shift: -50 * time.Millisecond}
-	i.begin(a)
-	i.begin(v)
+	i.begin(a, day)
+	i.begin(v, day)
 	i.push(v, frameAt(60), day)
 	i.push(a, frameAt(20), day)
 	require.Empty(t, popAll(i, day.Add(3*time.Second), false))
@@ -82,7 +82,7 @@ func TestFirstFramesWaitForTheSenderReportAndThenHaveItsTimes(t *testing.T) {
 func TestFramesAreNotKeptForAReportThatNeverComes(t *testing.T) {
 	i := &interleaver[*fakeTrack]{}
 	v := &fakeTrack{name: "v"}
-	i.begin(v)
+	i.begin(v, day)
 	i.push(v, frameAt(60), day)
 	require.Empty(t, popAll(i, day.Add(syncPatience-time.Millisecond), false))
 	require.Len(t, popAll(i, day.Add(syncPatience), false), 1)
@@ -93,11 +93,25 @@ func TestFramesAreNotKeptForAReportThatNeverComes(t *testing.T) {
 func TestEverythingLeavesAtTheEnd(t *testing.T) {
 	i := &interleaver[*fakeTrack]{}
 	a, v := &fakeTrack{name: "a"}, &fakeTrack{name: "v"}
-	i.begin(a)
-	i.begin(v)
+	i.begin(a, day)
+	i.begin(v, day)
 	i.push(v, frameAt(10), day)
 	i.push(v, frameAt(40), day)
 	i.push(a, frameAt(20), day)
 	require.Equal(t, []string{"v00.010", "a00.020", "v00.040"}, popAll(i, day, true))
 	require.Equal(t, 2, i.live())
+}
+
+// A camera that is on its way belongs into the same file, even if its first report takes its time.
+func TestTracksAreExpectedUntilTheirFirstFrameHasLeft(t *testing.T) {
+	i := &interleaver[*fakeTrack]{}
+	v := &fakeTrack{name: "v"}
+	i.begin(v, day)
+	require.True(t, i.expecting(day.Add(time.Second)))
+	require.False(t, i.expecting(day.Add(time.Minute)), "a track that sends nothing is not waited for")
+	i.push(v, frameAt(10), day)
+	require.True(t, i.expecting(day.Add(5*time.Second)), "waits for its report")
+	v.synced = true
+	popAll(i, day, false)
+	require.False(t, i.expecting(day))
 }

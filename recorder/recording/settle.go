@@ -47,7 +47,7 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 		return false, errors.Join(command.ErrLost, err)
 	}
 	if err != nil || !ended {
-		t.joined, t.reason = false, ""
+		t.joined, t.reason, t.cause = false, "", nil
 		return err == nil, err
 	}
 	log.WithFields(logrus.Fields{"state": document.State, "parts": len(document.Parts)}).Info("recording ended")

@@ -54,7 +54,8 @@ type take struct {
 	document ledger.Recording
 	earlier  []ledger.Part // by earlier owners
 
-	joined       bool
+	joined       bool   // the participant is in the room
+	seen         bool   // the participant has been in the room
 	unrecordable string // MIME type of a track that could not be recorded
 	reason       string // why it ended
 	cause        error  // the same, if it was ended from outside
@@ -180,7 +181,7 @@ func (t *take) current() ledger.Recording {
 func (t *take) follow(ctx context.Context) {
 	absent := time.NewTimer(t.StartTimeout) // runs while the participant is not there
 	defer absent.Stop()
-	if len(t.current().Parts) > 0 {
+	if t.absence() == reasonLeft {
 		absent.Reset(t.RejoinWindow)
 	}
 	maximum := time.NewTimer(t.MaxDuration)
@@ -195,10 +196,12 @@ func (t *take) follow(ctx context.Context) {
 		}
 		t.log.WithError(err).Warn("not in the room, trying again")
 		if t.joined {
-			t.joined = false
+			t.leave()
 			absent.Reset(t.RejoinWindow)
 		}
-		t.reason = reasonConnect + err.Error()
+		if t.reason = reasonConnect + err.Error(); errors.Is(err, errEmpty) {
+			t.reason = t.absence()
+		}
 		select {
 		case <-ctx.Done():
 			t.interrupted(ctx)
@@ -211,7 +214,7 @@ func (t *take) follow(ctx context.Context) {
 }
 
 var (
-	errClosed   = errors.New("the room was closed before the participant came")
+	errEmpty    = errors.New("the room was closed while the participant was not there")
 	errDeparted = errors.New(reasonLeft)
 )
 
@@ -227,17 +230,14 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 		select {
 		case <-stopped:
 			t.interrupted(ctx)
-			if t.cause != errDeparted {
+			if t.cause != errDeparted || t.composer.frames.live() == 0 {
 				return nil, true
 			}
 			stopped, departed = nil, time.After(linger)
 		case <-departed:
 			return nil, true
 		case <-absent.C:
-			t.reason = reasonNotJoined
-			if len(t.current().Parts) > 0 {
-				t.reason = reasonLeft
-			}
+			t.reason = t.absence()
 			return nil, true
 		case <-maximum.C:
 			t.reason = reasonMaximum
@@ -254,22 +254,22 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 				absent.Stop()
 				t.join(e.Session)
 			case room.Left:
-				t.reason = reasonLeft
-				stopped, departed = nil, time.After(linger)
+				t.leave()
+				absent.Reset(t.RejoinWindow)
 			case room.Closed:
 				switch {
-				case t.reason == reasonLeft:
+				case t.cause == errDeparted:
 					return nil, true
 				case e.Err != nil:
 					return e.Err, false
 				case !t.joined:
-					return errClosed, false // the server closes rooms that stay empty
+					return errEmpty, false // the server closes rooms that stay empty
 				}
 				t.reason = reasonRoomEnded
 				return nil, true
 			case room.TrackEnded:
 				t.composer.frames.end(e.Track)
-				if t.reason == reasonLeft && t.composer.frames.live() == 0 {
+				if t.cause == errDeparted && t.composer.frames.live() == 0 {
 					return nil, true
 				}
 			default:
@@ -279,6 +279,14 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 	}
 }
 
+// absence is why a recording ends whose participant has not been in the room for too long.
+func (t *take) absence() string {
+	if t.seen || len(t.current().Parts) > 0 {
+		return reasonLeft
+	}
+	return reasonNotJoined
+}
+
 func (t *take) interrupted(ctx context.Context) {
 	t.cause = context.Cause(ctx)
 	t.reason = t.cause.Error()
@@ -286,10 +294,18 @@ func (t *take) interrupted(ctx context.Context) {
 
 func (t *take) join(session string) {
 	t.log.WithField("session", session).Info("participant is here")
-	t.joined = true
+	t.joined, t.seen = true, true
 	t.mu.Lock()
 	t.document.Session = session
 	t.mu.Unlock()
+	t.poke()
+}
+
+// leave takes note that the participant is away. Whether for good is not known yet: a webhook may tell at once, by way
+// of the ledger, or else RejoinWindow passes.
+func (t *take) leave() {
+	t.log.Info("participant is away")
+	t.joined = false
 	t.poke()
 }
 
@@ -301,6 +317,8 @@ func (t *take) media(event room.Event) {
 	case room.TrackFrame:
 		t.composer.frames.push(e.Track, e.Frame, now)
 		t.composer.advance(now, false)
+	case room.TrackMuted:
+		t.composer.mutes.set(e.SID, e.Muted, now)
 	case room.Unrecordable:
 		t.unrecordable = e.MIME
 		t.log.WithFields(logrus.Fields{"track": e.SID, "codec": e.MIME}).Error("this codec cannot be recorded")

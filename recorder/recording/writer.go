@@ -34,6 +34,9 @@ type stream struct {
 	track    *room.Track   // that feeds it at the moment
 	before   track.Stats   // the counts of that track when it began to feed this part
 	begun    bool          // with a frame of its own
+	alive    time.Duration // behind the newest frame of its own; what is behind that was filled in
+	aliveAt  time.Time     // when that frame arrived
+	gaps     gapList
 	last     time.Duration // time of the newest frame
 	end      time.Duration // behind the newest frame
 	interval time.Duration // between the newest two, for video
@@ -44,6 +47,7 @@ type writer struct {
 	sink    sink
 	origin  time.Time
 	streams map[track.Kind]*stream
+	mutes   mutes
 }
 
 // write appends a frame of a kind that the part has a stream for. Frames come in order of time.
@@ -55,25 +59,27 @@ func (w *writer) write(q unit) error {
 			return err
 		}
 	}
-	w.attribute(s, q)
 	if q.track.Codec.Kind == track.Audio {
-		return w.writeAudio(s, at, q.frame)
+		return w.writeAudio(s, at, q)
 	}
-	if s.begun && at < s.last+time.Millisecond {
+	if s.begun && at < s.last+time.Millisecond && !s.config.Reorders {
 		at = s.last + time.Millisecond // two frames of one stream never share a timestamp
 	}
-	if s.begun {
+	if s.begun && at > s.last {
 		s.interval = at - s.last
 	}
+	w.followed(s, q, at, at+s.interval)
+	w.attribute(s, q)
 	s.report.Frames++
 	if q.frame.Key {
 		s.report.KeyFrames++
 		s.report.Width, s.report.Height = q.frame.Config.Width, q.frame.Config.Height
 	}
-	return w.put(s, at, at+s.interval, q.frame.Key, q.frame.Data)
+	return w.put(s, at, max(s.end, at+s.interval), q.frame.Key, q.frame.Data)
 }
 
-func (w *writer) writeAudio(s *stream, at time.Duration, f track.Frame) error {
+func (w *writer) writeAudio(s *stream, at time.Duration, q unit) error {
+	f := q.frame
 	if at < s.end-f.Duration/2 {
 		s.report.DroppedFrames++ // overlaps what is there: a double, or silence that was filled in too early
 		return nil
@@ -84,6 +90,8 @@ func (w *writer) writeAudio(s *stream, at time.Duration, f track.Frame) error {
 	if s.begun {
 		at = max(at, s.last+time.Millisecond) // what overlaps a little is the clock's correction
 	}
+	w.followed(s, q, at, at+f.Duration)
+	w.attribute(s, q)
 	s.report.Frames++
 	return w.put(s, at, at+f.Duration, true, f.Data)
 }
@@ -144,6 +152,7 @@ func (s *stream) settle() {
 		return
 	}
 	now := s.track.Stats()
+	s.report.ClockOffset = s.track.ClockOffset().Seconds()
 	s.report.PacketsReceived += now.PacketsReceived - s.before.PacketsReceived
 	s.report.PacketsLost += now.PacketsLost - s.before.PacketsLost
 	s.report.DroppedFrames += now.Dropped - s.before.Dropped
@@ -155,6 +164,8 @@ func (w *writer) reports() (reports []ledger.TrackReport, length time.Duration) 
 	reports = make([]ledger.TrackReport, len(w.streams))
 	for _, s := range w.streams {
 		s.settle()
+		w.ended(s)
+		s.report.Gaps, s.report.GapsOmitted = s.gaps.gaps, s.gaps.omitted
 		reports[s.index] = s.report
 		length = max(length, s.end)
 	}

@@ -29,7 +29,7 @@ func newWriter(t *testing.T) (w *writer, sink *fakeSink, write func(kind track.K
 	sink = &fakeSink{}
 	w = &writer{sink: sink, origin: day, streams: map[track.Kind]*stream{
 		track.Video: {index: 0}, track.Audio: {index: 1, config: track.Config{Channels: 2}},
-	}}
+	}, mutes: mutes{}}
 	tracks := map[track.Kind]*room.Track{}
 	for kind, mime := range map[track.Kind]string{track.Audio: "audio/opus", track.Video: "video/VP8"} {
 		codec, ok := track.CodecOf(mime)

@@ -34,10 +34,10 @@ type bot struct {
 	// Owned by run:
 	lk           *lksdk.Room
 	followings   map[*Following]bool
-	requested    map[string]time.Time       // subscriptions asked for, by track SID
-	feeds        map[string]*feed           // tracks that are being received, by track SID
-	timebases    map[string]*track.Timebase // by identity
-	reconnecting bool                       // the SDK empties its list of participants meanwhile
+	requested    map[string]time.Time // subscriptions asked for, by track SID
+	feeds        map[string]*feed     // tracks that are being received, by track SID
+	timebases    map[string]*timebase // by identity
+	reconnecting bool                 // the SDK empties its list of participants meanwhile
 	closing      bool
 	err          error
 	feedsDone    sync.WaitGroup
@@ -47,7 +47,7 @@ func newBot(p *Pool, room string) *bot {
 	return &bot{
 		pool: p, room: room, log: p.Log.WithField("room", room), wake: make(chan struct{}, 1),
 		followings: map[*Following]bool{}, requested: map[string]time.Time{}, feeds: map[string]*feed{},
-		timebases: map[string]*track.Timebase{},
+		timebases: map[string]*timebase{},
 	}
 }
 
@@ -144,6 +144,8 @@ func (b *bot) callbacks() *lksdk.RoomCallback {
 			OnTrackUnpublished: func(pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
 				b.post(func() { delete(b.requested, pub.SID()) })
 			},
+			OnTrackMuted:   func(pub lksdk.TrackPublication, p lksdk.Participant) { b.post(func() { b.muted(pub, p, true) }) },
+			OnTrackUnmuted: func(pub lksdk.TrackPublication, p lksdk.Participant) { b.post(func() { b.muted(pub, p, false) }) },
 			OnTrackSubscribed: func(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant) {
 				b.post(func() { b.subscribed(t, pub, rp) })
 			},
@@ -189,11 +191,22 @@ func (b *bot) tellPresence(f *Following, rp *lksdk.RemoteParticipant) {
 	}
 }
 
+func (b *bot) muted(pub lksdk.TrackPublication, p lksdk.Participant, muted bool) {
+	for f := range b.followings {
+		if f.interest.Identity == p.Identity() && f.interest.wants(pub.SID(), pub.Source()) {
+			f.send(TrackMuted{SID: pub.SID(), Muted: muted})
+		}
+	}
+}
+
 // want subscribes to a track, or adds the follower to a subscription that is there.
 func (b *bot) want(pub *lksdk.RemoteTrackPublication, f *Following) {
 	if feed := b.feeds[pub.SID()]; feed != nil {
 		feed.add(f)
 		return
+	}
+	if pub.IsMuted() {
+		f.send(TrackMuted{SID: pub.SID(), Muted: true})
 	}
 	if asked, ok := b.requested[pub.SID()]; ok && time.Since(asked) < resubscribe {
 		return
@@ -214,12 +227,7 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 			b.log.WithError(err).WithField("track", pub.SID()).Warn("asking for the highest layer failed")
 		}
 	}
-	base := b.timebases[rp.Identity()]
-	if base == nil {
-		base = &track.Timebase{}
-		b.timebases[rp.Identity()] = base
-	}
-	feed := newFeed(t, pub, rp, base, b.log)
+	feed := newFeed(t, pub, rp, b.timebase(rp), b.log)
 	for f := range b.followings {
 		if f.interest.Identity != rp.Identity() || !f.interest.wants(pub.SID(), pub.Source()) {
 			continue
@@ -244,6 +252,24 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 			b.reconcile()
 		})
 	})
+}
+
+// timebase is that of a participant's session.
+type timebase struct {
+	session string
+	*track.Timebase
+}
+
+func (b *bot) timebase(rp *lksdk.RemoteParticipant) *track.Timebase {
+	base := b.timebases[rp.Identity()]
+	switch {
+	case base == nil:
+		base = &timebase{rp.SID(), &track.Timebase{}}
+	case base.session != rp.SID():
+		base = &timebase{rp.SID(), base.Next()}
+	}
+	b.timebases[rp.Identity()] = base
+	return base.Timebase
 }
 
 // remove ends a following, the subscriptions that nobody else has, and the bot's stay if nobody is followed any more.

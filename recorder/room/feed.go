@@ -6,6 +6,7 @@ import (
 	"time"
 
 	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
 	"github.com/sirupsen/logrus"
@@ -41,10 +42,13 @@ func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk
 		return f
 	}
 	f.receiver = &track.Receiver{
-		Codec: codec, Source: remote{t}, Base: base,
+		Codec: codec, Source: remote{t}, Base: base, Stereo: pub.TrackInfo().GetStereo(),
 		RequestKeyFrame: func() { rp.WritePLI(t.SSRC()) },
 		Emit:            f.emit,
 		Warn:            (&throttle{log: f.log}).warn,
+	}
+	if codec.Kind == track.Audio {
+		f.receiver.Retransmit = func(numbers []uint16) { f.retransmit(uint32(t.SSRC()), numbers) }
 	}
 	f.receiver.Init()
 	f.track = &Track{SID: pub.SID(), Source: SourceName(pub.Source()), Codec: codec, receiver: f.receiver}
@@ -109,6 +113,21 @@ func (f *feed) ready(key bool) []*Following {
 		}
 	}
 	return ready
+}
+
+// retransmit asks the server for packets again. The SDK has not negotiated that for audio, but the server keeps audio
+// packets for it as well.
+func (f *feed) retransmit(ssrc uint32, numbers []uint16) {
+	receiver := f.publication.Receiver()
+	if receiver == nil {
+		return // the track has ended
+	}
+	_, err := receiver.Transport().WriteRTCP([]rtcp.Packet{&rtcp.TransportLayerNack{
+		SenderSSRC: ssrc, MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(numbers),
+	}})
+	if err != nil {
+		f.log.WithError(err).Debug("packets could not be asked for again")
+	}
 }
 
 func (f *feed) all() []*Following {

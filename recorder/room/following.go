@@ -61,6 +61,12 @@ type TrackFrame struct {
 // TrackEnded says that no more frames of a track will come.
 type TrackEnded struct{ Track *Track }
 
+// TrackMuted says that the publisher has muted or unmuted a track. It comes by signalling: some frames earlier or later.
+type TrackMuted struct {
+	SID   string
+	Muted bool
+}
+
 // Unrecordable says that a track has a codec that cannot be recorded.
 type Unrecordable struct{ SID, MIME string }
 
@@ -88,6 +94,12 @@ func (t *Track) Time(f track.Frame) time.Time { return t.receiver.Time(f.Timesta
 
 // Settle returns the same, for good.
 func (t *Track) Settle(f track.Frame) time.Time { return t.receiver.Settle(f.Timestamp) }
+
+// ClockOffset is by how much the publisher's clock is ahead of this machine's, as far as that is known.
+func (t *Track) ClockOffset() time.Duration {
+	offset, _ := t.receiver.Base.Offset()
+	return offset
+}
 
 // RequestKeyFrame asks the publisher for a key frame, now or within a second.
 func (t *Track) RequestKeyFrame() { t.receiver.RequestKeyFrame() }

@@ -19,6 +19,7 @@ type assembler struct {
 	afterHole bool  // nothing says that the next packet begins a frame
 	torn      int64 // timestamp of the last frame that was given up because of a hole
 	needKey   bool  // frames before the next key frame refer to something that is missing
+	lossy     bool  // something is missing since the last complete frame
 
 	frames, keyFrames, dropped int64
 	clock                      extender
@@ -33,6 +34,7 @@ type assembled struct {
 	unit
 	timestamp int64
 	config    Config
+	afterLoss bool
 }
 
 // push takes the next packet; hole says that packets before it are missing. It returns the frames that are complete now.
@@ -65,7 +67,7 @@ func (a *assembler) tear() {
 		a.payloads, a.torn = nil, a.timestamp
 		a.dropped++
 	}
-	a.afterHole = true
+	a.afterHole, a.lossy = true, true
 	a.needKey = a.codec.Kind == Video
 }
 
@@ -83,6 +85,7 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 	frames, err := a.codec.assemble(payloads, &config)
 	if err != nil {
 		a.dropped++
+		a.lossy = true
 		a.needKey = a.codec.Kind == Video
 		return complete, fmt.Errorf("assemble %s frame: %w", a.codec.Name, err)
 	}
@@ -102,7 +105,8 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 		if frame.key {
 			a.keyFrames++
 		}
-		complete = append(complete, assembled{frame, a.timestamp - frame.early, config})
+		complete = append(complete, assembled{frame, a.timestamp - frame.early, config, a.lossy})
+		a.lossy = false
 	}
 	return complete, earlier
 }

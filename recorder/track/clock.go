@@ -5,13 +5,24 @@ import (
 	"time"
 )
 
-// maxSlew bounds how fast a clock is corrected: 5 ms per second of media can neither be seen nor heard, and follows any
-// real clock (200 ppm are 0.2 ms per second).
-const maxSlew = 0.005
+const (
+	// maxSlew bounds how fast a clock is corrected: 5 ms per second of media can neither be seen nor heard.
+	maxSlew = 0.005
+	// maxSkew is the largest error of a media clock's rate that is believed: quartzes are within some 100 ppm.
+	maxSkew = 0.001
+	// A clock's rate is measured over at least leastBaseline, where the noise of reports (a few ms) matters little, and
+	// over at most twice longBaseline, since rates change with temperature.
+	leastBaseline = 15 * time.Second
+	longBaseline  = 5 * time.Minute
+	// discontinuity is by how much a timestamp must disagree with its packet's arrival to belong to a stream that began
+	// anew, whose timestamps have nothing to do with those before.
+	discontinuity = 10 * time.Second
+)
 
 // Clock maps the RTP timestamps of one track to the publisher's wall clock, by RTCP sender reports (RFC 3550 section
-// 6.4.1). Until the first report it goes by arrival: the packet with the least delay counts. Every correction after the
-// first report is slewed, so that time never jumps or runs backwards.
+// 6.4.1). Until the first report it goes by arrival: the packet with the least delay counts. From then on it follows the
+// reports, and between them the rate of the publisher's clock. Every correction after the first report is slewed, so
+// that time never jumps or runs backwards.
 type Clock struct {
 	rate float64 // Hz
 	base *Timebase
@@ -20,20 +31,39 @@ type Clock struct {
 	synced   bool
 	rtp      int64     // the anchor: this timestamp …
 	time     time.Time // … was this time
-	// The correction grows from one value to another, beginning at timestamp slewFrom.
-	slewFrom         int64
-	slewOld, slewNew time.Duration
+
+	// What the reports say: at timestamp reported, the anchor's line is wrong by level, which grows by skew.
+	reported     int64
+	level        time.Duration
+	skew         float64 // seconds per second
+	older, newer sample  // what the skew is measured from
+
+	// The correction leads from what it was at a timestamp to what the reports say.
+	slewFrom int64
+	slewOld  time.Duration
+}
+
+// sample is what one report said.
+type sample struct {
+	rtp    int64
+	offset time.Duration
 }
 
 // NewClock makes the clock of a track with that RTP clock rate in Hz. Base is shared by the tracks of one participant.
 func NewClock(rate int64, base *Timebase) *Clock { return &Clock{rate: float64(rate), base: base} }
 
-// Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time.
+// Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time, or if the
+// stream has begun anew.
 func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
+	at = c.base.fromLocal(at)
+	if c.anchored && at.Sub(c.At(rtp)).Abs() > discontinuity {
+		*c = Clock{rate: c.rate, base: c.base, anchored: true, rtp: rtp, time: at, slewFrom: rtp}
+		return
+	}
 	if c.synced || (c.anchored && asked) {
 		return
 	}
-	if at = c.base.fromLocal(at); !c.anchored || at.Before(c.linear(rtp)) {
+	if !c.anchored || at.Before(c.linear(rtp)) {
 		c.anchored, c.rtp, c.time = true, rtp, at
 	}
 }
@@ -41,20 +71,35 @@ func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 // Report takes a sender report: timestamp rtp was wall-clock time ntp. Latest is the newest timestamp that the clock has
 // been asked for, whose time must not change any more; asked is false if there is none.
 func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bool) {
-	c.base.observe(ntp, arrived)
+	ntp = c.base.observe(ntp, arrived)
 	first := !c.synced
 	c.synced = true
 	if first && !asked {
 		c.anchored, c.rtp, c.time = true, rtp, ntp
-		c.slewOld, c.slewNew, c.slewFrom = 0, 0, rtp
+		c.slewFrom, c.reported = rtp, rtp
+		c.older, c.newer = sample{rtp, 0}, sample{rtp, 0}
 		return
 	}
-	measured := ntp.Sub(c.linear(rtp))
-	current := c.correction(latest)
-	if !first {
-		measured = current + (measured-current)/2 // reports are a little noisy
+	offset := ntp.Sub(c.linear(rtp))
+	c.slewOld, c.slewFrom = c.correction(latest), latest
+	if first {
+		c.level, c.older, c.newer = offset, sample{rtp, offset}, sample{rtp, offset}
+	} else {
+		predicted := c.target(rtp)
+		c.level = predicted + (offset-predicted)/2 // reports are a little noisy
+		c.measureSkew(sample{rtp, offset})
 	}
-	c.slewFrom, c.slewOld, c.slewNew = latest, current, measured
+	c.reported = rtp
+}
+
+func (c *Clock) measureSkew(now sample) {
+	if baseline := c.span(now.rtp - c.older.rtp); baseline >= leastBaseline {
+		skew := (now.offset - c.older.offset).Seconds() / baseline.Seconds()
+		c.skew = max(-maxSkew, min(maxSkew, skew))
+	}
+	if c.span(now.rtp-c.newer.rtp) >= longBaseline {
+		c.older, c.newer = c.newer, now
+	}
 }
 
 // Synced says that a sender report has been seen.
@@ -69,32 +114,81 @@ func (c *Clock) span(ticks int64) time.Duration {
 	return time.Duration(float64(ticks) / c.rate * float64(time.Second))
 }
 
+// target is the correction that the reports ask for.
+func (c *Clock) target(rtp int64) time.Duration {
+	return c.level + time.Duration(float64(c.span(rtp-c.reported))*c.skew)
+}
+
 func (c *Clock) correction(rtp int64) time.Duration {
 	if rtp <= c.slewFrom {
 		return c.slewOld
 	}
 	limit := time.Duration(float64(c.span(rtp-c.slewFrom)) * maxSlew)
-	return c.slewOld + max(-limit, min(limit, c.slewNew-c.slewOld))
+	return c.slewOld + max(-limit, min(limit, c.target(rtp)-c.slewOld))
 }
 
-// Timebase relates the publisher's clock to this machine's, for tracks that have no sender report yet while another
-// track of the same participant has.
+// A publisher's clock that is off by more than these was set anew, or is another device's: the recording's time goes on
+// by this machine's clock then. Within a session a report may come late; between two sessions nothing else explains it.
+const (
+	clockStep    = 3 * time.Second
+	sessionClock = 500 * time.Millisecond
+)
+
+// Timebase relates the publisher's clock to this machine's, for all tracks of one session of a participant: for tracks
+// that have no sender report yet while another one has, and for clocks that jump.
 type Timebase struct {
 	mu     sync.Mutex
 	known  bool
 	offset time.Duration // publisher − local, as seen by the least delayed report
+	shift  time.Duration // is added to the publisher's times
+	before *Timebase     // of the participant's earlier session
 }
 
-func (b *Timebase) observe(ntp, arrived time.Time) {
+// Next makes the timebase of the participant's next session: the same person, perhaps at another device.
+func (b *Timebase) Next() *Timebase { return &Timebase{before: b} }
+
+// observe takes a report, and returns its time on the recording's time line.
+func (b *Timebase) observe(ntp, arrived time.Time) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if offset := ntp.Sub(arrived); !b.known || offset > b.offset {
+	offset := ntp.Add(b.shift).Sub(arrived)
+	switch expected, tolerance := b.expected(); {
+	case tolerance > 0 && (offset-expected).Abs() > tolerance:
+		b.shift += expected - offset
+		b.known, b.offset = true, expected
+	case !b.known || offset > b.offset:
 		b.known, b.offset = true, offset
 	}
+	b.before = nil // has said what it knows
+	return ntp.Add(b.shift)
+}
+
+// expected is the offset that a report should have, give or take the tolerance; 0 if nothing is known.
+func (b *Timebase) expected() (offset, tolerance time.Duration) {
+	if b.known {
+		return b.offset, clockStep
+	}
+	if offset, known := b.before.Offset(); known {
+		return offset, sessionClock
+	}
+	return 0, 0
+}
+
+// Offset is by how much the recording's time line, which is the publisher's clock unless that has jumped, is ahead of
+// this machine's clock; the way of the packets included.
+func (b *Timebase) Offset() (offset time.Duration, known bool) {
+	if b == nil {
+		return 0, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.known && b.before != nil {
+		return b.before.Offset()
+	}
+	return b.offset, b.known
 }
 
 func (b *Timebase) fromLocal(at time.Time) time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return at.Add(b.offset)
+	offset, _ := b.Offset()
+	return at.Add(offset)
 }

@@ -97,3 +97,49 @@ func TestExtenderSurvivesWraparoundBothWays(t *testing.T) {
 	require.Equal(t, first, e.near(0xffff_ff00), "a report from before the wraparound")
 	require.EqualValues(t, 0x200, e.extend(0x100)-first)
 }
+
+func TestAClockThatIsSetAnewDoesNotMoveTheRecording(t *testing.T) {
+	base := &Timebase{}
+	audio, video := NewClock(1000, base), NewClock(1000, base)
+	audio.Report(0, origin, origin, 0, false)
+	video.Report(0, origin, origin, 0, false)
+	const set = 2 * time.Hour
+	for second := int64(10); second < 60; second++ {
+		arrived := origin.Add(time.Duration(second) * time.Second)
+		audio.Report(second*1000, arrived.Add(set), arrived, second*1000, true)
+		video.Report(second*1000, arrived.Add(set), arrived, second*1000, true)
+	}
+	require.Equal(t, origin.Add(time.Minute), audio.At(60_000))
+	require.Equal(t, origin.Add(time.Minute), video.At(60_000))
+}
+
+func TestTheNextSessionsClockGoesOnFromTheLast(t *testing.T) {
+	for name, c := range map[string]struct{ difference, want time.Duration }{
+		"the same device":                     {20 * time.Millisecond, 20 * time.Millisecond},
+		"another device, whose clock is late": {-7 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := &Timebase{}
+			NewClock(1000, first).Report(0, origin, origin, 0, false)
+			second := first.Next()
+			waiting := NewClock(1000, second)
+			waiting.Arrived(0, origin, false)
+			require.Equal(t, origin, waiting.At(0), "before its first report it goes by the earlier session's")
+			clock := NewClock(1000, second)
+			arrived := origin.Add(time.Minute)
+			clock.Report(5, arrived.Add(c.difference), arrived, 0, false)
+			require.Equal(t, arrived.Add(c.want), clock.At(5))
+		})
+	}
+}
+
+func TestAStreamThatBeginsAnewGoesOnByArrival(t *testing.T) {
+	c := NewClock(1000, &Timebase{})
+	c.Report(0, origin, origin, 0, false)
+	c.Arrived(5000, origin.Add(5*time.Second), true)
+	const unrelated = 1 << 30
+	c.Arrived(unrelated, origin.Add(6*time.Second), true)
+	require.Equal(t, origin.Add(6*time.Second), c.At(unrelated))
+	c.Report(unrelated+1000, origin.Add(7*time.Second-30*time.Millisecond), origin.Add(7*time.Second), unrelated+1000, true)
+	require.Equal(t, origin.Add(67*time.Second-30*time.Millisecond), c.At(unrelated+61_000), "and then by its own reports")
+}

@@ -72,13 +72,15 @@ type Config struct {
 	Private       []byte
 	Width, Height int
 	Channels      int
-	sps, pps      []byte
+	// Reorders says that frames are sent in another order than they are shown in (H264 with B-frames; browsers send none).
+	Reorders bool
+	sps, pps []byte
 }
 
 // Equal says whether a container's header fits both.
 func (c Config) Equal(other Config) bool {
 	return bytes.Equal(c.Private, other.Private) && c.Width == other.Width && c.Height == other.Height &&
-		c.Channels == other.Channels
+		c.Channels == other.Channels && c.Reorders == other.Reorders
 }
 
 // unit is one frame without its time.

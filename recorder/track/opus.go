@@ -18,7 +18,7 @@ func assembleOpus(payloads [][]byte, config *Config) ([]unit, error) {
 	if stereo := packet[0]&4 != 0; stereo || config.Channels == 2 {
 		channels = 2
 	}
-	if channels != config.Channels {
+	if channels != config.Channels || config.Private == nil {
 		config.Channels = channels
 		config.Private = opusHead(channels)
 	}

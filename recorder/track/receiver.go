@@ -16,7 +16,7 @@ const (
 	// keyFrameInterval is the least time between two key-frame requests for one track.
 	keyFrameInterval = time.Second
 	// readTimeout is how often a silent stream is looked after: packets that wait, and frames that are kept.
-	readTimeout = 100 * time.Millisecond
+	readTimeout = 50 * time.Millisecond
 )
 
 // Source is where a track's packets come from.
@@ -34,6 +34,8 @@ type Frame struct {
 	// Timestamp is the extended RTP timestamp. [Receiver.Time] says what time that is.
 	Timestamp int64
 	Config    Config
+	// AfterLoss says that packets before this frame were lost, and frames with them.
+	AfterLoss bool
 }
 
 // Stats count what a receiver has seen.
@@ -47,10 +49,14 @@ type Stats struct {
 type Receiver struct {
 	Codec  Codec
 	Source Source
+	// Stereo says that the publisher has announced two channels. Without that, the first stereo packet says so.
+	Stereo bool
 	// Base is shared by all tracks of the participant.
 	Base *Timebase
 	// RequestKeyFrame asks the publisher for a key frame. It is called at most once a second.
 	RequestKeyFrame func()
+	// Retransmit asks for packets again. Nil if somebody else does: LiveKit's SDK does for video, not for audio.
+	Retransmit func(sequenceNumbers []uint16)
 	// Emit gets every frame, in order. It is called from Run.
 	Emit func(Frame)
 	// Warn reports a fault of a frame: the stream goes on without it.
@@ -70,6 +76,9 @@ type Receiver struct {
 func (r *Receiver) Init() {
 	r.clock = NewClock(r.Codec.ClockRate, r.Base)
 	r.assembler = newAssembler(r.Codec)
+	if r.Stereo {
+		r.assembler.config.Channels = 2
+	}
 }
 
 // Run reads until the track ends or ctx is done, and emits what it still holds then.
@@ -174,9 +183,12 @@ func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 
 // drain moves packets into frames, and frames out.
 func (r *Receiver) drain(now time.Time) {
-	frames, warnings, needKey := r.ready(now)
+	frames, warnings, missing, needKey := r.ready(now)
 	for _, warning := range warnings {
 		r.Warn(warning)
+	}
+	if len(missing) > 0 && r.Retransmit != nil {
+		r.Retransmit(missing)
 	}
 	if needKey && now.Sub(r.asked) >= keyFrameInterval {
 		r.asked = now
@@ -184,13 +196,13 @@ func (r *Receiver) drain(now time.Time) {
 	}
 	for _, f := range frames {
 		r.Emit(Frame{
-			Data: f.data, Key: f.key, Config: f.config, Timestamp: f.timestamp,
+			Data: f.data, Key: f.key, Config: f.config, Timestamp: f.timestamp, AfterLoss: f.afterLoss,
 			Duration: time.Duration(f.duration) * time.Second / time.Duration(r.Codec.ClockRate),
 		})
 	}
 }
 
-func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, needKey bool) {
+func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, missing []uint16, needKey bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -204,5 +216,5 @@ func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, n
 		}
 		frames = append(frames, complete...)
 	}
-	return frames, warnings, r.assembler.needKey && r.sequencer.received > 0
+	return frames, warnings, r.sequencer.missing(now), r.assembler.needKey && r.sequencer.received > 0
 }

@@ -13,6 +13,15 @@ const patience = time.Second
 // restart is a jump of sequence numbers (either way) that no loss explains: the stream began anew.
 const restart = 1 << 13
 
+const (
+	// reorderWait is how late a packet may be before it is asked for again.
+	reorderWait = 20 * time.Millisecond
+	// askInterval is the time between two requests for the same packet: longer than a round trip.
+	askInterval = 100 * time.Millisecond
+	// maxAsked bounds one request: what is missing more of is an outage.
+	maxAsked = 128
+)
+
 type arrival struct {
 	packet *rtp.Packet
 	at     time.Time
@@ -23,6 +32,7 @@ type sequencer struct {
 	started  bool
 	next     int64 // the extended sequence number that comes next
 	held     map[int64]arrival
+	ask      map[int64]time.Time // when missing packets are to be asked for, by extended sequence number
 	received int64
 	lost     int64
 }
@@ -30,7 +40,7 @@ type sequencer struct {
 // push takes a packet that arrived now.
 func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 	if !s.started {
-		s.started, s.held = true, map[int64]arrival{}
+		s.started, s.held, s.ask = true, map[int64]arrival{}, map[int64]time.Time{}
 		s.next = int64(p.SequenceNumber)
 	}
 	sequence := s.next + int64(int16(p.SequenceNumber-uint16(s.next)))
@@ -38,6 +48,7 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 	case distance < -restart || distance > restart:
 		// Whatever was held belongs to the old stream, and is let go with it: pop sees a hole.
 		clear(s.held)
+		clear(s.ask)
 		s.next = sequence - 1
 	case distance < 0:
 		return // a double, or later than our patience: counted as lost already
@@ -74,4 +85,34 @@ func (s *sequencer) firstHeld() (first int64, found bool) {
 		}
 	}
 	return first, found
+}
+
+// missing returns the sequence numbers to ask for now (RFC 4585 section 6.2.1): those that later packets have overtaken.
+func (s *sequencer) missing(now time.Time) (numbers []uint16) {
+	if len(s.held) == 0 {
+		clear(s.ask)
+		return nil
+	}
+	newest := s.next
+	for sequence := range s.held {
+		newest = max(newest, sequence)
+	}
+	for sequence := s.next; sequence < newest && len(numbers) < maxAsked; sequence++ {
+		if _, here := s.held[sequence]; here {
+			continue
+		}
+		switch due, known := s.ask[sequence]; {
+		case !known:
+			s.ask[sequence] = now.Add(reorderWait)
+		case !now.Before(due):
+			s.ask[sequence] = now.Add(askInterval)
+			numbers = append(numbers, uint16(sequence))
+		}
+	}
+	for sequence := range s.ask {
+		if sequence < s.next {
+			delete(s.ask, sequence)
+		}
+	}
+	return numbers
 }

@@ -146,6 +146,7 @@ func configureH264(config *Config) error {
 		return fmt.Errorf("read SPS: %w", err)
 	}
 	config.Width, config.Height = sps.Width(), sps.Height()
+	config.Reorders = sps.VUI != nil && sps.VUI.BitstreamRestriction != nil && sps.VUI.BitstreamRestriction.MaxNumReorderFrames > 0
 	record := []byte{1, config.sps[1], config.sps[2], config.sps[3], 0xfc | 3, 0xe0 | 1}
 	record = binary.BigEndian.AppendUint16(record, uint16(len(config.sps)))
 	record = append(record, config.sps...)

@@ -69,6 +69,9 @@ type Command struct {
 	// Session is the participant's SID, known for commands that come from a webhook: a participant_left speaks of
 	// one session only, and must not end the one that has begun since.
 	Session string `json:"session,omitempty"`
+	// Lost says of a stop that nobody meant to leave: the connection broke, or a server went down. Starts for that session
+	// are void, but a recording that runs waits for the participant to come back.
+	Lost bool `json:"lost,omitempty"`
 	// Track is a track SID or one of [Sources]; empty records camera and microphone together.
 	Track string `json:"track,omitempty"`
 	Media Media  `json:"media,omitempty"`

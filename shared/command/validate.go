@@ -60,6 +60,9 @@ func (c Command) validateStart() error {
 }
 
 func (c Command) validateStop() error {
+	if c.Lost && c.Session == "" {
+		return fieldError("lost", "says something about a session, which is missing")
+	}
 	if c.Recording != "" && !validID(c.Recording) {
 		return fieldError("recording", "must be a recording id: letters, digits, _ and -, at most 64")
 	}

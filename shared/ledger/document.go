@@ -89,7 +89,34 @@ type TrackReport struct {
 	FilledSilence   float64    `json:"filledSilence,omitempty"` // seconds
 	PacketsReceived int64      `json:"packetsReceived"`
 	PacketsLost     int64      `json:"packetsLost"` // never arrived, not even after NACK
+	// Gaps are the times without frames of this track; audio is filled with silence there, video holds its last picture.
+	// GapsOmitted counts those beyond [MaxGaps].
+	Gaps        []Gap `json:"gaps,omitempty"`
+	GapsOmitted int   `json:"gapsOmitted,omitempty"`
+	// ClockOffset is by how many seconds the publisher's clock is ahead of the recorder's, the packets' way included.
+	ClockOffset float64 `json:"clockOffset,omitempty"`
 }
+
+// Gap is a time without frames of one track. Gaps of the same kind that follow each other closely are listed as one.
+type Gap struct {
+	Kind   GapKind `json:"kind"`
+	Start  float64 `json:"start"`  // seconds from the beginning of the part
+	Length float64 `json:"length"` // seconds
+}
+
+// GapKind says why there is a gap.
+type GapKind string
+
+// The kinds of gaps.
+const (
+	GapMuted  GapKind = "muted"  // the publisher muted the track
+	GapLoss   GapKind = "loss"   // packets never arrived
+	GapAbsent GapKind = "absent" // the track had ended, and another one went on in its place: a device change, a reconnect
+	GapUnsent GapKind = "unsent" // nothing was sent: silence, by discontinuous transmission
+)
+
+// MaxGaps bounds the list of a track's gaps in one part.
+const MaxGaps = 500
 
 // NewRecording makes the document of a start command before anything has come of it.
 func NewRecording(c command.Command) Recording {

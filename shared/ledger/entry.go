@@ -91,12 +91,13 @@ func (e Entry) ApplyStart(c command.Command, owner string) (Entry, Verdict) {
 	return next, Claimed
 }
 
-// ApplyStop returns the entry after a stop, and the claims that it ends.
+// ApplyStop returns the entry after a stop, and the claims that it ends. The loss of a session ends none: the owner of
+// the recording sees for itself that the participant is away, and for how long.
 func (e Entry) ApplyStop(c command.Command) (Entry, []Claim) {
 	next := e.clone()
 	var ended []Claim
 	for target, claim := range e.Claims {
-		if !claim.Wanted() || !stops(c, claim) {
+		if !claim.Wanted() || c.Lost || !stops(c, claim) {
 			continue
 		}
 		claim.StoppedAt, claim.Departed = c.RequestedAt, c.Session != ""

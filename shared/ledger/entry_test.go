@@ -31,6 +31,12 @@ func stopByHand(recording string, seconds int) command.Command {
 	return c
 }
 
+func lost(session string, seconds int) command.Command {
+	c := left(session, seconds)
+	c.Lost = true
+	return c
+}
+
 func apply(e Entry, commands ...command.Command) Entry {
 	for _, c := range commands {
 		if c.Action == command.Start {
@@ -78,6 +84,8 @@ func TestEveryOrderOfArrivalEndsTheSame(t *testing.T) {
 			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5))}, false},
 		"stopped by hand, then joined again": {
 			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5)), joined("R2", "S2", 6)}, true},
+		"connection lost, joined again": {
+			[]command.Command{joined("R1", "S1", 1), lost("S1", 5), joined("R2", "S2", 6)}, true},
 		"stopped by its id": {
 			[]command.Command{joined("R1", "", 1), stopByHand("R1", 5)}, false},
 	} {
@@ -123,6 +131,16 @@ func TestParticipantWhoIsBackBeforeTheirDepartureIsKnownIsRecordedOn(t *testing.
 	require.True(t, ended)
 	_, ended = apply(e, left("S2", 9)).Ended("av", "R1", 1, "S1")
 	require.True(t, ended, "gone again meanwhile")
+}
+
+func TestLostConnectionEndsNothingButVoidsLaterStarts(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1))
+	e, ended := e.ApplyStop(lost("S1", 5))
+	require.Empty(t, ended)
+	require.Equal(t, Wanted, e.Holding("av", "R1", 1), "its recorder waits for them")
+	require.False(t, wanted(apply(e, joined("R2", "S2", 6), left("S2", 9))), "back, and gone for good")
+	_, verdict := apply(Entry{}, lost("S1", 5)).ApplyStart(joined("R1", "S1", 1), "one")
+	require.Equal(t, Void, verdict, "a start that comes too late for its session")
 }
 
 func TestStopEndsEveryTargetAndStopByIDOnlyOne(t *testing.T) {

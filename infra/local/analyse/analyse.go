@@ -20,11 +20,12 @@ import (
 
 // Stream is a stream as ffprobe sees it.
 type Stream struct {
-	Kind   string `json:"codec_type"`
-	Codec  string `json:"codec_name"`
-	Width  int    `json:"width"`
-	Height int    `json:"height"`
-	Frames string `json:"nb_read_packets"`
+	Kind    string `json:"codec_type"`
+	Codec   string `json:"codec_name"`
+	Profile string `json:"profile"`
+	Width   int    `json:"width"`
+	Height  int    `json:"height"`
+	Frames  string `json:"nb_read_packets"`
 }
 
 // Packets is how many packets the stream has.
@@ -86,6 +87,10 @@ func Decode(ctx context.Context, path string) (complaints string, err error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+// leastSignal is how long a flash or a beep of 100 ms must be to count: one that a mute or a late start has cut off has
+// not begun when it should have.
+const leastSignal = 70 * time.Millisecond
+
 // Flashes returns the times in the file at which the picture becomes white.
 func Flashes(ctx context.Context, path string) ([]time.Duration, error) {
 	absolute, err := filepath.Abs(path)
@@ -100,14 +105,19 @@ func Flashes(ctx context.Context, path string) ([]time.Duration, error) {
 		return nil, err
 	}
 	var flashes []time.Duration
+	var began time.Duration
 	white := true // the file may begin in the middle of a flash
 	for line := range strings.Lines(string(out)) {
 		var at, luma float64
 		if _, err := fmt.Sscanf(strings.ReplaceAll(strings.TrimSpace(line), ",", " "), "%f %f", &at, &luma); err != nil {
 			return nil, fmt.Errorf("read luma from %q: %w", line, err)
 		}
-		if luma > 180 && !white {
-			flashes = append(flashes, time.Duration(at*float64(time.Second)))
+		now := time.Duration(at * float64(time.Second))
+		switch {
+		case luma > 180 && !white:
+			began = now
+		case luma <= 180 && white && began > 0 && now-began >= leastSignal:
+			flashes = append(flashes, began)
 		}
 		white = luma > 180
 	}
@@ -129,16 +139,26 @@ func Beeps(ctx context.Context, path string) ([]time.Duration, error) {
 	}
 	const quiet = sampleRate / 4 // a beep follows at least this much silence
 	var beeps []time.Duration
-	last := -quiet
+	began, last := -1, -1 // samples
+	note := func() {
+		if began > 0 && time.Duration(last-began)*time.Second/sampleRate >= leastSignal {
+			beeps = append(beeps, time.Duration(began)*time.Second/sampleRate)
+		}
+	}
 	for i, sample := range samples {
 		if math.Abs(float64(sample)) < 0.1 {
 			continue
 		}
-		if i-last >= quiet && last >= 0 {
-			beeps = append(beeps, time.Duration(i)*time.Second/sampleRate)
+		if last < 0 || i-last >= quiet {
+			note()
+			began = i
+			if last < 0 && i < quiet {
+				began = -1 // the file may begin in the middle of a beep
+			}
 		}
 		last = i
 	}
+	note()
 	return beeps, nil
 }
 

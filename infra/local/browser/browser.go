@@ -143,7 +143,7 @@ func (b *Browser) call(ctx context.Context, page string, out any, function strin
 		if a.Error != "" {
 			return fmt.Errorf("%s in browser: %s", function, a.Error)
 		}
-		if out == nil {
+		if out == nil || len(a.Result) == 0 {
 			return nil
 		}
 		return json.Unmarshal(a.Result, out)
@@ -162,6 +162,26 @@ func (b *Browser) Publish(ctx context.Context, name, url, token, codec, mode str
 		scalability = mode
 	}
 	return b.call(ctx, "/publisher/"+name, nil, "publish", url, token, codec, scalability)
+}
+
+// Mute mutes or unmutes the camera.
+func (b *Browser) Mute(ctx context.Context, name string, muted bool) error {
+	return b.call(ctx, "/publisher/"+name, nil, "mute", muted)
+}
+
+// Resize changes the camera's picture size.
+func (b *Browser) Resize(ctx context.Context, name string, width, height int) error {
+	return b.call(ctx, "/publisher/"+name, nil, "resize", width, height)
+}
+
+// Quality publishes layers up to LOW, MEDIUM or HIGH only.
+func (b *Browser) Quality(ctx context.Context, name, quality string) error {
+	return b.call(ctx, "/publisher/"+name, nil, "quality", quality)
+}
+
+// Simulate makes the page's connection fail in one of the client's scenarios: signal-reconnect, full-reconnect, …
+func (b *Browser) Simulate(ctx context.Context, name, scenario string) error {
+	return b.call(ctx, "/publisher/"+name, nil, "simulate", scenario)
 }
 
 // Leave leaves the room that a page is in.

@@ -26,47 +26,78 @@ const (
 	loop       = 10 * time.Second
 	// FrameRate is the camera's, in frames per second.
 	FrameRate = 30
-	frame     = time.Second / FrameRate
-	packet    = 20 * time.Millisecond
+	// keyFrameEvery is the distance of key frames, in frames.
+	keyFrameEvery = 10
+	packet        = 20 * time.Millisecond
 	// EncoderDelay is how late libopus' output is by its own look-ahead (312 samples at 48 kHz): what an analyser finds
 	// beside the times at which packets were sent.
 	EncoderDelay = 6500 * time.Microsecond
 )
 
-// encoders by codec, as Debian's ffmpeg has them. One key frame a second: a file cannot answer key-frame requests.
+// encoders by codec, as Debian's ffmpeg has them. Key frames are close: a file cannot answer requests for them.
 var encoders = map[string][]string{
-	"vp8":  {"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "600k", "-g", "30", "-auto-alt-ref", "0", "-f", "ivf"},
-	"vp9":  {"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "600k", "-g", "30", "-auto-alt-ref", "0", "-lag-in-frames", "0", "-f", "ivf"},
-	"h264": {"-c:v", "libx264", "-profile:v", "baseline", "-preset", "ultrafast", "-tune", "zerolatency", "-b:v", "600k", "-g", "30", "-bsf:v", "h264_metadata=aud=insert", "-f", "h264"},
+	"vp8":  {"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "600k", "-g", "10", "-auto-alt-ref", "0"},
+	"vp9":  {"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "600k", "-g", "10", "-auto-alt-ref", "0", "-lag-in-frames", "0"},
+	"h264": {"-c:v", "libx264", "-profile:v", "baseline", "-preset", "ultrafast", "-tune", "zerolatency", "-b:v", "600k", "-g", "10", "-bsf:v", "h264_metadata=aud=insert"},
+	"opus": {"-c:a", "libopus", "-b:a", "32k", "-frame_duration", "20", "-page_duration", "20000"},
 }
+
+// variants differ from them by further options.
+var variants = map[string][]string{
+	"opus-stereo":  {"-ac", "2", "-b:a", "48k"},
+	"vp9-profile2": {"-profile:v", "2", "-pix_fmt", "yuv420p10le"},
+	"h264-bframes": {"-profile:v", "main", "-preset", "veryfast", "-tune", "film", "-bf", "2", "-x264-params", "keyint=10:min-keyint=10:scenecut=0:b-adapt=0"},
+}
+
+var formats = map[string]string{"vp8": "ivf", "vp9": "ivf", "h264": "h264", "opus": "ogg"}
 
 var making sync.Mutex
 
-// Make encodes the test signal with the system's ffmpeg into a directory, unless it is there.
-func Make(ctx context.Context, directory, codec string) (path string, err error) {
+// encoding is the ffmpeg command line for a signal: a codec, and after a dash how it differs from the usual: a size, or
+// one of the variants.
+func encoding(signal string) ([]string, error) {
+	codec, variant, _ := strings.Cut(signal, "-")
+	encoder, ok := encoders[codec]
+	if !ok {
+		return nil, fmt.Errorf("make media: no encoder for %s", signal)
+	}
+	args := []string{"-hide_banner", "-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i"}
+	if codec == "opus" {
+		args = append(args, fmt.Sprintf("aevalsrc='0.5*sin(2*PI*1000*t)*lt(mod(t,1),%g)':s=48000:d=%g", flashFor, loop.Seconds()))
+	} else {
+		size := "320x240"
+		if strings.Contains(variant, "x") {
+			size, variant = variant, ""
+		}
+		args = append(args, fmt.Sprintf(
+			"testsrc=s=%s:r=%d:d=%g,hue=b=-4,drawbox=color=white:t=fill:enable='lt(mod(t,1),%g)',format=yuv420p",
+			size, FrameRate, loop.Seconds(), flashFor))
+	}
+	args = append(args, encoder...)
+	if variant != "" {
+		extra, ok := variants[signal]
+		if !ok {
+			return nil, fmt.Errorf("make media: no variant %s", signal)
+		}
+		args = append(args, extra...)
+	}
+	return append(args, "-f", formats[codec]), nil
+}
+
+// Make encodes a test signal with the system's ffmpeg into a directory, unless it is there.
+func Make(ctx context.Context, directory, signal string) (path string, err error) {
 	making.Lock()
 	defer making.Unlock()
-	path = filepath.Join(directory, "signal-"+codec)
+	path = filepath.Join(directory, "signal-"+signal)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return "", fmt.Errorf("make media directory: %w", err)
 	}
-	seconds := fmt.Sprint(loop.Seconds())
-	args := []string{"-hide_banner", "-nostdin", "-loglevel", "error", "-y", "-f", "lavfi"}
-	if codec == "opus" {
-		args = append(args, "-i", fmt.Sprintf("aevalsrc='0.5*sin(2*PI*1000*t)*lt(mod(t,1),%g)':s=48000:d=%s", flashFor, seconds),
-			"-c:a", "libopus", "-b:a", "32k", "-frame_duration", "20", "-page_duration", "20000", "-f", "ogg")
-	} else {
-		encoder, ok := encoders[codec]
-		if !ok {
-			return "", fmt.Errorf("make media: no encoder for %s", codec)
-		}
-		args = append(args, "-i", fmt.Sprintf(
-			"testsrc=s=320x240:r=%d:d=%s,hue=b=-4,drawbox=color=white:t=fill:enable='lt(mod(t,1),%g)',format=yuv420p",
-			FrameRate, seconds, flashFor))
-		args = append(args, encoder...)
+	args, err := encoding(signal)
+	if err != nil {
+		return "", err
 	}
 	unfinished, err := os.CreateTemp(directory, "unfinished-*") // other processes may be at it, too
 	if err != nil {
@@ -76,32 +107,24 @@ func Make(ctx context.Context, directory, codec string) (path string, err error)
 	_ = unfinished.Close()             // nothing was written
 	cmd := exec.CommandContext(ctx, "ffmpeg", append(args, unfinished.Name())...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("encode %s: %w: %s", codec, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("encode %s: %w: %s", signal, err, strings.TrimSpace(string(out)))
 	}
 	return path, os.Rename(unfinished.Name(), path)
 }
 
-// Frames returns the frames of the test signal in a codec, which repeats after them.
-func Frames(ctx context.Context, directory, codec string) ([][]byte, error) {
-	path, err := Make(ctx, directory, codec)
+// Frames returns the frames of a test signal, which repeats after them.
+func Frames(ctx context.Context, directory, signal string) (frames [][]byte, err error) {
+	path, err := Make(ctx, directory, signal)
 	if err != nil {
 		return nil, err
 	}
-	return readVideo(path, codec)
-}
-
-// readVideo returns the frames of an encoded file.
-func readVideo(path, codec string) (frames [][]byte, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read media: %w", err)
 	}
 	defer file.Close()
-	next := readAccessUnits
-	if codec != "h264" {
-		next = readIVF
-	}
-	if frames, err = next(file); err != nil {
+	read := map[string]func(io.Reader) ([][]byte, error){"ivf": readIVF, "h264": readAccessUnits, "ogg": readOpus}
+	if frames, err = read[formats[codecOf(signal)]](file); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return frames, nil
@@ -150,15 +173,10 @@ func readAccessUnits(file io.Reader) (units [][]byte, err error) {
 	}
 }
 
-func readOpus(path string) (packets [][]byte, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read media: %w", err)
-	}
-	defer file.Close()
+func readOpus(file io.Reader) (packets [][]byte, err error) {
 	reader, _, err := oggreader.NewWith(file)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err
 	}
 	for {
 		page, _, err := reader.ParseNextPage()
@@ -166,7 +184,7 @@ func readOpus(path string) (packets [][]byte, err error) {
 			return packets[:int(loop/packet)], nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+			return nil, err
 		}
 		if len(page) > 8 && string(page[:8]) == "OpusTags" {
 			continue

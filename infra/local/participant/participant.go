@@ -1,9 +1,10 @@
+// Package participant is a test publisher: somebody who joins a room with a camera that flashes and a microphone that
+// beeps at the same instants.
 package participant
 
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,32 +12,58 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
-	"github.com/pion/webrtc/v3"
-	"github.com/pion/webrtc/v3/pkg/media"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 )
 
 // The SDK reports what it does; the tests report what comes of it.
 func init() { lksdk.SetLogger(logger.LogRLogger(logr.Discard())) }
 
+// Options are what can be unusual about a participant. The zero value is somebody with good clocks.
+type Options struct {
+	// Epoch is when the test signal began: all tracks keep to it, and so do participants with the same one. Now, if zero.
+	Epoch time.Time
+	// AudioSkew and VideoSkew are by how many parts per million the tracks' RTP clocks are fast.
+	AudioSkew, VideoSkew float64
+	// VideoDelay is how long pictures are under way from the camera to the network.
+	VideoDelay time.Duration
+	// ClockOffset is by how much the participant's wall clock is ahead.
+	ClockOffset time.Duration
+}
+
 // Participant is somebody in a room.
 type Participant struct {
+	Options
 	room   *lksdk.Room
 	media  string
-	epoch  time.Time // when the test signal began: all tracks keep to it
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	tracks []*Publication
 }
 
 // Join enters a room. Media is the directory for encoded test signals.
-func Join(url, key, secret, room, identity, media string) (*Participant, error) {
-	lk, err := lksdk.ConnectToRoom(url, lksdk.ConnectInfo{
-		APIKey: key, APISecret: secret, RoomName: room, ParticipantIdentity: identity,
-	}, &lksdk.RoomCallback{}, lksdk.WithAutoSubscribe(false))
+func Join(url, key, secret, room, identity, media string, options ...Options) (*Participant, error) {
+	p := &Participant{media: media}
+	if len(options) > 0 {
+		p.Options = options[0]
+	}
+	if p.Epoch.IsZero() {
+		p.Epoch = time.Now()
+	}
+	responder, err := nack.NewResponderInterceptor()
 	if err != nil {
 		return nil, fmt.Errorf("join room: %w", err)
 	}
-	p := &Participant{room: lk, media: media, epoch: time.Now()}
+	p.room, err = lksdk.ConnectToRoom(url, lksdk.ConnectInfo{
+		APIKey: key, APISecret: secret, RoomName: room, ParticipantIdentity: identity,
+	}, &lksdk.RoomCallback{}, lksdk.WithAutoSubscribe(false),
+		lksdk.WithInterceptors([]interceptor.Factory{responder, &reporters{p}}))
+	if err != nil {
+		return nil, fmt.Errorf("join room: %w", err)
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -44,116 +71,40 @@ func Join(url, key, secret, room, identity, media string) (*Participant, error) 
 // Session is the participant's SID.
 func (p *Participant) Session() string { return p.room.LocalParticipant.SID() }
 
-// Publication is a published track.
-type Publication struct {
-	participant *Participant
-	pub         *lksdk.LocalTrackPublication
-	stop        context.CancelFunc
-	done        chan struct{}
+// Reconnect makes the connection anew: as a browser does after its network has changed, or when its server has failed.
+func (p *Participant) Reconnect(scenario lksdk.SimulateScenario) { p.room.Simulate(scenario) }
 
-	mu   sync.Mutex
-	sent []time.Time
-}
-
-// SID is the track's.
-func (t *Publication) SID() string { return t.pub.SID() }
-
-// Sent are the times at which frames were sent so far.
-func (t *Publication) Sent() []time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return append([]time.Time(nil), t.sent...)
-}
-
-// Mute stops or resumes the sending, as a muted microphone does.
-func (t *Publication) Mute(muted bool) { t.pub.SetMuted(muted) }
-
-// Unpublish ends the track.
-func (t *Publication) Unpublish() error {
-	t.stop()
-	<-t.done
-	return t.participant.room.LocalParticipant.UnpublishTrack(t.pub.SID())
-}
-
-// Camera publishes the flashes in a codec: vp8, vp9 or h264 (pion v3 cannot send AV1: browsers do).
-func (p *Participant) Camera(codec string) (*Publication, error) {
-	return p.video(codec, livekit.TrackSource_CAMERA)
+// Camera publishes the flashes in a codec: vp8, vp9 or h264, in that size if one is given with a dash (vp8-640x480). Pion v3
+// cannot send AV1: browsers do.
+func (p *Participant) Camera(signal string) (*Publication, error) {
+	return p.video(signal, livekit.TrackSource_CAMERA)
 }
 
 // ScreenShare publishes the flashes as a shared screen.
-func (p *Participant) ScreenShare(codec string) (*Publication, error) {
-	return p.video(codec, livekit.TrackSource_SCREEN_SHARE)
+func (p *Participant) ScreenShare(signal string) (*Publication, error) {
+	return p.video(signal, livekit.TrackSource_SCREEN_SHARE)
 }
 
-func (p *Participant) video(codec string, source livekit.TrackSource) (*Publication, error) {
-	frames, err := Frames(p.ctx, p.media, codec)
+func (p *Participant) video(signal string, source livekit.TrackSource) (*Publication, error) {
+	frames, err := Frames(p.ctx, p.media, signal)
 	if err != nil {
 		return nil, err
 	}
-	mime := "video/" + strings.ToUpper(codec)
-	return p.publish(webrtc.RTPCodecCapability{MimeType: mime, ClockRate: 90000}, source, frames, frame, FrameRate)
+	return p.publish(codecOf(signal), source, &clock{rate: 90000, skew: p.VideoSkew}, frames, time.Second/FrameRate)
 }
 
 // Microphone publishes the beeps.
-func (p *Participant) Microphone() (*Publication, error) {
-	path, err := Make(p.ctx, p.media, "opus")
+func (p *Participant) Microphone() (*Publication, error) { return p.audio("opus") }
+
+// StereoMicrophone publishes the beeps on two channels.
+func (p *Participant) StereoMicrophone() (*Publication, error) { return p.audio("opus-stereo") }
+
+func (p *Participant) audio(signal string) (*Publication, error) {
+	packets, err := Frames(p.ctx, p.media, signal)
 	if err != nil {
 		return nil, err
 	}
-	packets, err := readOpus(path)
-	if err != nil {
-		return nil, err
-	}
-	codec := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
-	return p.publish(codec, livekit.TrackSource_MICROPHONE, packets, packet, int(time.Second/packet))
-}
-
-func (p *Participant) publish(codec webrtc.RTPCodecCapability, source livekit.TrackSource, units [][]byte, length time.Duration, perSecond int) (*Publication, error) {
-	track, err := lksdk.NewLocalSampleTrack(codec)
-	if err != nil {
-		return nil, fmt.Errorf("make track: %w", err)
-	}
-	bound := make(chan struct{})
-	var once sync.Once
-	track.OnBind(func() { once.Do(func() { close(bound) }) })
-	pub, err := p.room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{
-		Source: source, VideoWidth: 320, VideoHeight: 240, Name: source.String(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("publish track: %w", err)
-	}
-	ctx, stop := context.WithCancel(p.ctx)
-	t := &Publication{participant: p, pub: pub, stop: stop, done: make(chan struct{})}
-	p.wg.Go(func() {
-		defer close(t.done)
-		select {
-		case <-bound:
-			t.send(ctx, track, units, length, perSecond)
-		case <-ctx.Done():
-		}
-	})
-	return t, nil
-}
-
-// send writes each unit at its own time since the epoch.
-func (t *Publication) send(ctx context.Context, track *lksdk.LocalTrack, units [][]byte, length time.Duration, perSecond int) {
-	n := int64(time.Since(t.participant.epoch)/length) + 1
-	for {
-		due := t.participant.epoch.Add(time.Duration(n) * time.Second / time.Duration(perSecond))
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Until(due)):
-		}
-		unit := units[n%int64(len(units))]
-		// An error means that the connection is being made anew; the frame is lost like any other then.
-		if err := track.WriteSample(media.Sample{Data: unit, Duration: length, Timestamp: due}, nil); err == nil {
-			t.mu.Lock()
-			t.sent = append(t.sent, time.Now())
-			t.mu.Unlock()
-		}
-		n++
-	}
+	return p.publish(codecOf(signal), livekit.TrackSource_MICROPHONE, &clock{rate: 48000, skew: p.AudioSkew}, packets, packet)
 }
 
 // Leave ends everything.
@@ -162,3 +113,6 @@ func (p *Participant) Leave() {
 	p.wg.Wait()
 	p.room.Disconnect()
 }
+
+// now is the time by the participant's own clock.
+func (p *Participant) now() time.Time { return time.Now().Add(p.ClockOffset) }

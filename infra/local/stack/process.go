@@ -80,6 +80,12 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
+// Kill ends the program by force, and returns when it has ended.
+func (p *Process) Kill() {
+	_ = p.Signal(syscall.SIGKILL) // it may have ended
+	<-p.done
+}
+
 // Stop ends the program: by asking it, then by force.
 func (p *Process) Stop() {
 	p.once.Do(func() {

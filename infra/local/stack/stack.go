@@ -49,6 +49,7 @@ type Stack struct {
 	StartQueue, ControlQueue string // URLs
 	Options
 
+	liveKit   *Process
 	processes []*Process
 	servers   []*http.Server
 }
@@ -200,10 +201,26 @@ func (s *Stack) startLiveKit(ctx context.Context) error {
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return fmt.Errorf("configure LiveKit: %w", err)
 	}
-	if _, err := s.launch("livekit", nil, nil, filepath.Join(s.Tools, "server"), "--config", path); err != nil {
+	return s.runLiveKit(ctx)
+}
+
+func (s *Stack) runLiveKit(ctx context.Context) (err error) {
+	config := filepath.Join(s.Work, "livekit.yaml")
+	if s.liveKit, err = s.launch("livekit", nil, nil, filepath.Join(s.Tools, "server"), "--config", config); err != nil {
 		return err
 	}
 	return s.awaitHTTP(ctx, local("http", s.LiveKitPort))
+}
+
+// RestartLiveKit kills the LiveKit server and, after a while, starts it again at the same addresses.
+func (s *Stack) RestartLiveKit(ctx context.Context, after time.Duration) error {
+	s.liveKit.Kill()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(after):
+	}
+	return s.runLiveKit(ctx)
 }
 
 // StartRecorder starts one more recorder, and returns when it polls the queues.
