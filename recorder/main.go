@@ -32,6 +32,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		if err := subcommand(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "recorder:", err)
+			os.Exit(2)
+		}
+		return
+	}
 	log := logrus.New()
 	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -40,6 +47,14 @@ func main() {
 		log.WithError(err).Error("recorder failed")
 		os.Exit(1)
 	}
+}
+
+// subcommand does what is no service.
+func subcommand(args []string) error {
+	if args[0] != "compose" {
+		return fmt.Errorf("unknown argument %q: without arguments this is the service, see also recorder compose -h", args[0])
+	}
+	return printComposition(args[1:], os.Stdout)
 }
 
 func run(ctx context.Context, log *logrus.Logger) error {

@@ -93,13 +93,18 @@ const leastSignal = 70 * time.Millisecond
 
 // Flashes returns the times in the file at which the picture becomes white.
 func Flashes(ctx context.Context, path string) ([]time.Duration, error) {
+	return FlashesIn(ctx, path, "null")
+}
+
+// FlashesIn returns the same of what a filter, like "crop=640:360:0:0", leaves of the picture.
+func FlashesIn(ctx context.Context, path, filter string) ([]time.Duration, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	// The file goes through a filter's argument: quotes and backslashes twice.
 	quoted := strings.NewReplacer(`\`, `\\\\`, `'`, `\\\'`, `:`, `\\:`, `,`, `\,`, `;`, `\;`, `[`, `\[`, `]`, `\]`).Replace(absolute)
-	out, err := run(ctx, "ffprobe", "-v", "error", "-f", "lavfi", "-i", "movie="+quoted+",scale=16:16,signalstats",
+	out, err := run(ctx, "ffprobe", "-v", "error", "-f", "lavfi", "-i", "movie="+quoted+","+filter+",scale=16:16,signalstats",
 		"-show_entries", "frame=pts_time:frame_tags=lavfi.signalstats.YAVG", "-of", "csv=p=0")
 	if err != nil {
 		return nil, err

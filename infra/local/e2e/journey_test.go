@@ -23,6 +23,10 @@ func TestWebhookRecordsEveryCodec(t *testing.T) {
 	for codec, container := range map[string]string{"vp8": "webm", "vp9": "webm", "h264": "mp4"} {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
+			for _, signal := range []string{codec, "opus"} {
+				_, err := participant.Make(t.Context(), media, signal)
+				require.NoError(t, err)
+			}
 			room := "auto-" + codec
 			p := join(t, room, "alice")
 			_, err := p.Microphone()
@@ -35,6 +39,7 @@ func TestWebhookRecordsEveryCodec(t *testing.T) {
 			require.Equal(t, ledger.Completed, recording.State, recording.Reason)
 			require.Equal(t, "the participant left", recording.Reason)
 			require.Len(t, recording.Parts, 1)
+			require.Less(t, recording.StartedAt.Sub(recording.RequestedAt), 1500*time.Millisecond, "from joining to the first frame")
 			part := recording.Parts[0]
 			require.Equal(t, container, part.Container)
 			checkSignal(t, part, participant.EncoderDelay)

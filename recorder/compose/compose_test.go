@@ -1,0 +1,52 @@
+package compose
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/ledger"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func document(parts ...ledger.Part) Source {
+	return Source{Directory: "dir", Document: ledger.Recording{ID: "R", Parts: parts}}
+}
+
+func filePart(name string, start time.Duration, clockOffset float64, kinds ...string) ledger.Part {
+	at := noon.Add(start)
+	p := ledger.Part{Key: "bucket/dir/" + name, State: ledger.Completed, StartedAt: &at, Duration: 10}
+	for _, kind := range kinds {
+		p.Tracks = append(p.Tracks, ledger.TrackReport{Kind: kind, ClockOffset: clockOffset})
+	}
+	return p
+}
+
+func TestPartsBeginWhenTheyWereRecorded(t *testing.T) {
+	command, err := Command([]Source{
+		document(filePart("a.webm", 0, 0, "video", "audio"), filePart("a.part2.webm", 12*time.Second, 0, "video", "audio")),
+		document(filePart("b.ogg", 2500*time.Millisecond, 0.02, "audio")),
+		document(filePart("c.mp4", time.Hour+4*time.Second, 3600, "video", "audio")),
+	}, "out.mp4")
+	require.NoError(t, err)
+	line := strings.Join(command, " ")
+	for _, want := range []string{
+		"-i dir/a.webm -i dir/a.part2.webm -i dir/b.ogg -i dir/c.mp4",
+		"[0:a]adelay=0S", "[1:a]adelay=576000S", "[2:a]adelay=120000S", // 0, 12 and 2.5 s
+		"[3:a]adelay=192000S", // 4 s: its publisher's clock is an hour ahead
+		"setpts=PTS+12.000000/TB", "setpts=PTS+4.000000/TB",
+		"d=22.000", "xstack=inputs=2", "amix=inputs=4",
+	} {
+		require.Contains(t, line, want)
+	}
+}
+
+func TestNothingToComposeIsAnError(t *testing.T) {
+	failed := filePart("a.webm", 0, 0, "video")
+	failed.State = ledger.Failed
+	_, err := Command([]Source{document(failed)}, "out.mp4")
+	require.ErrorContains(t, err, "finished file")
+}
