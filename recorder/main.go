@@ -88,7 +88,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		Rooms:  &room.Pool{URL: s.liveKitURL, APIKey: s.apiKey, APISecret: s.apiSecret, Name: name, Log: entry},
 		FFmpeg: ffmpeg, Storage: storage, Bucket: s.bucket, Scratch: filepath.Join(s.scratchDir, name),
 		Documents: ledger.Documents{Store: store}, Ledger: &ledger.Ledger{Store: store, Owner: name},
-		StartTimeout: s.startTimeout, RejoinWindow: s.rejoinWindow, MaxDuration: s.maxDuration,
+		StartTimeout: s.startTimeout, RejoinWindow: s.rejoinWindow, MaxDuration: s.maxDuration, HandOver: s.handOver,
 		FileTemplate: s.fileTemplate, Notify: notifier.Ended, Log: entry,
 	}
 	studio.Rooms.OnStop = func(id string) { studio.Check(id) }
@@ -149,6 +149,14 @@ func (b bucket) Begin(path, name, container string) recording.Tail {
 }
 
 type directory struct{ *upload.Directory }
+
+// Recover finds nothing: a file is not here before it is finished.
+func (d directory) Recover(context.Context, string, string) (int64, bool, error) {
+	return 0, false, ledger.ErrNotFound
+}
+
+// Fetch is never called, for nothing is ever recovered.
+func (d directory) Fetch(context.Context, string, string) error { return ledger.ErrNotFound }
 
 func (d directory) Begin(path, name, container string) recording.Tail {
 	return d.Directory.Begin(path, name, container)

@@ -26,7 +26,7 @@ type settings struct {
 	webhooks                                []string
 	ffmpeg, fileTemplate                    string
 	startTimeout, rejoinWindow, maxDuration time.Duration
-	stopTimeout                             time.Duration
+	stopTimeout, handOver                   time.Duration
 	maxRecordings                           int
 }
 
@@ -111,6 +111,7 @@ func readSettings() (settings, error) {
 		rejoinWindow:  r.duration("REJOIN_WINDOW", 30*time.Second, time.Second),
 		maxDuration:   r.duration("MAX_DURATION", 0, time.Second),
 		stopTimeout:   r.duration("STOP_TIMEOUT", 110*time.Second, time.Second),
+		handOver:      r.duration("HAND_OVER_TIMEOUT", time.Minute, 0),
 		maxRecordings: r.integer("MAX_RECORDINGS", recordingsPerCPU*runtime.NumCPU(), 1),
 	}
 	if s.bucket != "" && s.region == "" {

@@ -21,6 +21,8 @@ const (
 	gather = 5 * time.Second
 	// lateAudio is how long audio that a part has no stream for waits for video's next key frame, where a new part can begin.
 	lateAudio = 3 * time.Second
+	// reportInterval is how often it is written down how far a part has come.
+	reportInterval = 5 * time.Second
 	// maxFailures is how many parts may fail before a recording is given up: a full disk does not get better by trying.
 	maxFailures = 10
 	// closeTimeout bounds ffmpeg's finishing of a file: it writes an index, and nothing grows with the recording's length.
@@ -37,6 +39,11 @@ type Tail interface {
 type Storage interface {
 	Key(name string) string
 	Begin(path, name, container string) Tail
+	// Recover makes a file appear that another recorder was storing when it disappeared. It returns its size in bytes, and
+	// whether the recorder had finished it; [ledger.ErrNotFound] if nothing of it had been stored.
+	Recover(ctx context.Context, name, container string) (size int64, whole bool, err error)
+	// Fetch copies a stored file to path.
+	Fetch(ctx context.Context, name, path string) error
 }
 
 // composer makes parts of the frames of one recording: it decides where one part ends and the next begins.
@@ -57,6 +64,8 @@ type composer struct {
 	failures int  // parts that could not be written
 	needKey  bool // after a part that failed: video begins anew
 	mutes    mutes
+	draining bool      // another recorder is about to go on
+	reported time.Time // when the open part was last reported on
 	part     *openPart
 	number   int // of the newest part of the whole recording, from 1
 
@@ -105,6 +114,16 @@ func (c *composer) advance(now time.Time, all bool) {
 		c.place(q)
 	}
 	c.openWhenReady(now, all)
+	if c.part != nil && now.Sub(c.reported) >= reportInterval {
+		c.reported = now
+		c.report(c.part)
+	}
+}
+
+// report writes down how far a part has come.
+func (c *composer) report(p *openPart) {
+	reports, length := p.reports()
+	c.update(p.index, func(part *ledger.Part) { part.Tracks, part.Duration = reports, length.Seconds() })
 }
 
 // place puts a frame into the part it belongs to.
@@ -230,11 +249,11 @@ func (c *composer) open(extra *mux.Stream) {
 	}
 	c.number++
 	container := mux.ContainerOf(streams)
-	name := c.file
-	if c.number > 1 {
-		name = fmt.Sprintf("%s.part%d", c.file, c.number)
+	file := c.file
+	if c.draining {
+		file += ".drained"
 	}
-	name += "." + string(container)
+	name := partName(file, c.number, string(container))
 	path := filepath.Join(c.scratch, fmt.Sprintf("part%d.%s", c.number, container))
 	started := w.origin.UTC()
 	c.mu.Lock()
@@ -262,6 +281,14 @@ func (c *composer) open(extra *mux.Stream) {
 	for _, q := range pending {
 		c.place(q)
 	}
+}
+
+// partName is the file name of a recording's part, which are numbered from 1.
+func partName(file string, number int, container string) string {
+	if number > 1 {
+		file = fmt.Sprintf("%s.part%d", file, number)
+	}
+	return file + "." + container
 }
 
 // header picks the frame that a stream's header is made of: the largest picture of the codec that comes first. A simulcast

@@ -2,6 +2,8 @@ package recording
 
 import (
 	"context"
+	"errors"
+	"os"
 	"slices"
 	"time"
 
@@ -18,10 +20,9 @@ func (c *composer) closePart(reason string) {
 		return
 	}
 	c.part = nil
-	reports, length := p.reports()
-	c.update(p.index, func(part *ledger.Part) {
-		part.Tracks, part.Duration, part.Reason = reports, length.Seconds(), reason
-	})
+	p.end()
+	c.report(p)
+	c.update(p.index, func(part *ledger.Part) { part.Reason = reason })
 	c.finishing.Go(func() { c.finish(p) })
 }
 
@@ -46,8 +47,12 @@ func (c *composer) finish(p *openPart) {
 			part.State, part.Reason = ledger.Failed, "upload failed: "+uploadErr.Error()
 		}
 	})
-	if uploadErr == nil {
+	switch {
+	case uploadErr == nil:
 		log.WithField("bytes", size).Info("part stored")
+	case errors.Is(uploadErr, ledger.ErrSuperseded):
+		log.Warn("part was recovered by another recorder, its local file goes")
+		_ = os.Remove(p.part.Path) // nobody needs it
 	}
 }
 

@@ -30,6 +30,9 @@ type Studio struct {
 	// StartTimeout is how long a start waits for its participant; RejoinWindow how long a lost connection, or a
 	// recording that is taken over, waits for them to be there again; MaxDuration bounds a recording (0: it doesn't).
 	StartTimeout, RejoinWindow, MaxDuration time.Duration
+	// HandOver is how long a recording that is handed over goes on at most until another recorder has taken it up: make
+	// before break. 0 ends it at once.
+	HandOver time.Duration
 	// Bucket is named in documents.
 	Bucket string
 	// FileTemplate names the files of starts that give no name of their own.
@@ -94,10 +97,11 @@ func (s *Studio) Running() int {
 
 // Record does what a start command asks for, and returns when nothing is left to do: nil means that the command is
 // done with (whatever came of it is in the document), an error that it should be tried again, here or elsewhere.
-// Ctx is cancelled with one of the causes above.
-func (s *Studio) Record(ctx context.Context, c command.Command) error {
+// Ctx is cancelled with one of the causes above. Offer gives the command to other recorders, which is to be done before
+// the recording ends if it is to be handed over.
+func (s *Studio) Record(ctx context.Context, c command.Command, offer func()) error {
 	t := &take{
-		Studio: s, command: c, document: ledger.NewRecording(c), poked: make(chan struct{}, 1),
+		Studio: s, command: c, offer: offer, document: ledger.NewRecording(c), poked: make(chan struct{}, 1),
 		log: s.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": c.Recording}),
 	}
 	// What decides who records, and under which name, must not be cut in two by a shutdown.

@@ -18,7 +18,11 @@ import (
 // settle finishes the files and writes down what came of it all.
 // Again says that the participant is back, and is to be recorded on.
 func (t *take) settle(ctx context.Context) (again bool, err error) {
+	if t.endHandOver != nil {
+		t.endHandOver()
+	}
 	t.composer.close(time.Now())
+	t.recovering.Wait()
 	document := t.current()
 	log := t.log.WithField("reason", t.reason)
 	switch {
@@ -27,6 +31,11 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 		return false, command.ErrLost
 	case errors.Is(t.cause, command.ErrHandOver):
 		log.Info("recording is handed over")
+		if t.taken {
+			return false, errors.Join(command.ErrLost, insist(ctx, log, "amend document", func(ctx context.Context) error {
+				return t.Documents.Amend(ctx, document, t.composer.snapshot())
+			}))
+		}
 		return false, errors.Join(command.ErrHandOver, insist(ctx, log, "save document", func(ctx context.Context) error {
 			return t.Documents.Save(ctx, document)
 		}))
@@ -65,6 +74,7 @@ func (t *take) tidy() {
 // conclude gives a document its final state.
 func conclude(document *ledger.Recording, reason, unrecordable string) {
 	document.State, document.Reason = ledger.Failed, reason
+	overlap(document.Parts)
 	for _, part := range document.Parts {
 		if part.State == ledger.Completed {
 			document.State = ledger.Completed
@@ -91,6 +101,18 @@ func conclude(document *ledger.Recording, reason, unrecordable string) {
 	document.Reason += "; " + reason
 }
 
+// overlap notes by how much each part has the same as the one before it.
+func overlap(parts []ledger.Part) {
+	for n := 1; n < len(parts); n++ {
+		before, part := parts[n-1], &parts[n]
+		if before.StartedAt == nil || part.StartedAt == nil {
+			continue
+		}
+		end := before.StartedAt.Add(time.Duration(before.Duration * float64(time.Second)))
+		part.Overlap = max(0, end.Sub(*part.StartedAt).Seconds())
+	}
+}
+
 // insist repeats what has to succeed, until it does or the time for it is over. A lost recording is not insisted on.
 func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, insistFor)
@@ -98,7 +120,7 @@ func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(co
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := do(ctx)
 		if errors.Is(err, ledger.ErrSuperseded) {
-			err = backoff.Permanent(err)
+			err = permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxElapsedTime(insistFor), backoff.WithNotify(func(err error, after time.Duration) {
@@ -109,3 +131,6 @@ func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(co
 	}
 	return nil
 }
+
+// permanent marks an error that trying again does not help against.
+func permanent(err error) error { return backoff.Permanent(err) }

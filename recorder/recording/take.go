@@ -32,6 +32,8 @@ const (
 const (
 	// ledgerInterval is how often a recording checks that it is still wanted, and still ours.
 	ledgerInterval = 5 * time.Second
+	// saveInterval is how often a document is saved in which nothing but numbers has changed.
+	saveInterval = time.Minute
 	// tick is how often frames that wait for others are looked after.
 	tick = 250 * time.Millisecond
 	// linger is how long the last packets of somebody who has left may take.
@@ -46,6 +48,7 @@ const (
 type take struct {
 	*Studio
 	command  command.Command
+	offer    func()
 	composer *composer
 	log      logrus.FieldLogger
 	poked    chan struct{}
@@ -54,11 +57,15 @@ type take struct {
 	document ledger.Recording
 	earlier  []ledger.Part // by earlier owners
 
+	recovering sync.WaitGroup
+
 	joined       bool   // the participant is in the room
 	seen         bool   // the participant has been in the room
 	unrecordable string // MIME type of a track that could not be recorded
 	reason       string // why it ended
 	cause        error  // the same, if it was ended from outside
+	taken        bool   // another recorder goes on with it
+	endHandOver  func() // ends the waiting for one
 }
 
 // dismiss answers a start that comes to nothing: its document says so, unless something else came of it already (a copy
@@ -86,11 +93,6 @@ func (t *take) reserve(ctx context.Context) error {
 	}
 	document.Epoch, document.Recorder, document.Bucket = own.Epoch, own.Recorder, own.Bucket
 	t.document, t.earlier = document, slices.Clone(document.Parts)
-	for i := range t.earlier {
-		if t.earlier[i].State == ledger.Active {
-			t.earlier[i].State, t.earlier[i].Reason = ledger.Failed, "its recorder disappeared"
-		}
-	}
 	scratch := filepath.Join(t.Scratch, own.ID)
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return fmt.Errorf("make scratch directory: %w", err)
@@ -99,6 +101,7 @@ func (t *take) reserve(ctx context.Context) error {
 		ffmpeg: t.FFmpeg, storage: t.Storage, scratch: scratch, file: document.File, log: t.log,
 		kinds: kinds(t.command), opened: t.poke,
 	}).init(len(t.earlier))
+	t.recovering.Go(func() { t.recoverParts(ctx) })
 	return nil
 }
 
@@ -125,11 +128,11 @@ func (t *take) run(ctx context.Context) {
 func (t *take) watch(ctx context.Context, end context.CancelCauseFunc) {
 	ticker := time.NewTicker(ledgerInterval)
 	defer ticker.Stop()
-	saved := ledger.Recording{}
+	saved, savedAt := ledger.Recording{}, time.Time{}
 	for {
-		if now := t.current(); now.State != saved.State || now.Session != saved.Session || len(now.Parts) != len(saved.Parts) {
+		if now := t.current(); differ(now, saved) || len(now.Parts) > 0 && time.Since(savedAt) >= saveInterval {
 			if err := t.save(ctx, now, now.Session != saved.Session); err == nil {
-				saved = now
+				saved, savedAt = now, time.Now()
 			} else if ctx.Err() == nil {
 				t.log.WithError(err).Warn("document could not be saved, will be tried again")
 			}
@@ -153,6 +156,12 @@ func (t *take) watch(ctx context.Context, end context.CancelCauseFunc) {
 			end(errDeparted)
 		}
 	}
+}
+
+// differ says whether a document has changed so that others should know at once.
+func differ(a, b ledger.Recording) bool {
+	return a.State != b.State || a.Session != b.Session ||
+		!slices.EqualFunc(a.Parts, b.Parts, func(a, b ledger.Part) bool { return a.State == b.State && a.Key == b.Key })
 }
 
 func (t *take) save(ctx context.Context, document ledger.Recording, session bool) error {
@@ -226,15 +235,22 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	stopped, departed := ctx.Done(), make(<-chan time.Time)
+	var handedOver <-chan struct{}
 	for {
 		select {
 		case <-stopped:
 			t.interrupted(ctx)
+			if t.cause == command.ErrHandOver && t.HandOver > 0 && len(t.current().Parts) > 0 {
+				stopped, handedOver = nil, t.handOver()
+				continue
+			}
 			if t.cause != errDeparted || t.composer.frames.live() == 0 {
 				return nil, true
 			}
 			stopped, departed = nil, time.After(linger)
 		case <-departed:
+			return nil, true
+		case <-handedOver:
 			return nil, true
 		case <-absent.C:
 			t.reason = t.absence()

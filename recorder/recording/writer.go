@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"slices"
 	"time"
 
 	"livekit-recorder/recorder/room"
@@ -160,12 +161,18 @@ func (s *stream) settle() {
 }
 
 // reports settles all counts and returns what the document says of the part's tracks, and the part's length.
+// end lists what is still to be listed when the part ends.
+func (w *writer) end() {
+	for _, s := range w.streams {
+		w.ended(s)
+	}
+}
+
 func (w *writer) reports() (reports []ledger.TrackReport, length time.Duration) {
 	reports = make([]ledger.TrackReport, len(w.streams))
 	for _, s := range w.streams {
 		s.settle()
-		w.ended(s)
-		s.report.Gaps, s.report.GapsOmitted = s.gaps.gaps, s.gaps.omitted
+		s.report.Gaps, s.report.GapsOmitted = slices.Clone(s.gaps.gaps), s.gaps.omitted
 		reports[s.index] = s.report
 		length = max(length, s.end)
 	}

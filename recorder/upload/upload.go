@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
@@ -48,12 +49,12 @@ type S3 struct {
 
 // Upload is one file on its way into the bucket.
 type Upload struct {
-	s3          *S3
-	key, path   string
-	contentType string
-	cancel      context.CancelFunc
-	done        chan struct{}
-	log         logrus.FieldLogger
+	s3              *S3
+	name, key, path string
+	contentType     string
+	cancel          context.CancelFunc
+	done            chan struct{}
+	log             logrus.FieldLogger
 
 	mu sync.Mutex // held by whoever moves the upload on: the tail, then Finish
 
@@ -61,7 +62,9 @@ type Upload struct {
 	id       string // of the multipart upload, once the file has filled a part
 	etags    []types.CompletedPart
 	uploaded int64
-	first    uint64 // checksum of part 1 as it was uploaded
+	first    uint64  // checksum of part 1 as it was uploaded
+	chunks   []chunk // tail objects that are in the bucket
+	stored   bool    // the file is in the bucket; what remains is to tidy up
 }
 
 // ContentTypes by extension.
@@ -74,7 +77,7 @@ func (s *S3) Key(name string) string { return ledger.Join(s.Directory, name) }
 func (s *S3) Begin(path, name, container string) *Upload {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := &Upload{
-		s3: s, key: s.Key(name), path: path, contentType: contentTypes[container],
+		s3: s, name: name, key: s.Key(name), path: path, contentType: contentTypes[container],
 		cancel: cancel, done: make(chan struct{}), log: s.Log.WithField("key", s.Key(name)),
 	}
 	go u.tail(ctx)
@@ -85,14 +88,19 @@ func (u *Upload) tail(ctx context.Context) {
 	defer close(u.done)
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+	tails := time.NewTicker(tailInterval)
+	defer tails.Stop()
 	for {
+		move := u.advance
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-tails.C:
+			move = u.putTail
 		}
 		// The SDK has retried by now; the file waits on disk, and the next round tries again.
-		if err := u.advance(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) {
+		if err := move(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) {
 			u.log.WithError(err).Warn("upload is behind, will be tried again")
 		}
 	}
@@ -102,12 +110,18 @@ func (u *Upload) tail(ctx context.Context) {
 func (u *Upload) advance(ctx context.Context) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.stored {
+		return nil
+	}
 	size, err := u.size()
 	if err != nil {
 		return err
 	}
 	for n := u.next(); size-u.uploaded >= partSize(n) && n < maximumPart; n = u.next() {
 		if err := u.uploadNext(ctx, partSize(n)); err != nil {
+			return err
+		}
+		if err := u.dropTails(ctx, u.uploaded); err != nil {
 			return err
 		}
 	}
@@ -183,11 +197,12 @@ func (u *Upload) checksum(length int64) (uint64, error) {
 
 // Finish uploads what is left of the file, which nobody writes to any more, and makes it appear in the bucket.
 // It returns the file's size in bytes. Until it succeeds it may be called again; after that the local file is gone.
+// [ledger.ErrSuperseded] says that another recorder has made a file of what had been uploaded.
 func (u *Upload) Finish(ctx context.Context) (int64, error) {
 	u.cancel()
 	<-u.done
 	if err := u.advance(ctx); err != nil {
-		return 0, err
+		return 0, u.superseded(ctx, err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -198,12 +213,18 @@ func (u *Upload) Finish(ctx context.Context) (int64, error) {
 	if size == 0 {
 		return 0, errors.New("nothing was written")
 	}
-	if u.id == "" {
+	switch {
+	case u.stored:
+	case u.id == "":
 		err = u.putWhole(ctx, size)
-	} else {
+	default:
 		err = u.complete(ctx, size)
 	}
 	if err != nil {
+		return 0, u.superseded(ctx, err)
+	}
+	u.stored = true
+	if err := u.dropTails(ctx, size); err != nil {
 		return 0, err
 	}
 	_ = u.file.Close() // only read from
@@ -249,4 +270,18 @@ func (u *Upload) complete(ctx context.Context, size int64) error {
 		return fmt.Errorf("complete multipart upload: %w", err)
 	}
 	return nil
+}
+
+// superseded says so if an error is due to another recorder, which took this one for dead and has completed the upload.
+// Services that refuse a part of such an upload may just hang up, so they are asked.
+func (u *Upload) superseded(ctx context.Context, err error) error {
+	if u.id == "" {
+		return err
+	}
+	_, listing := u.s3.Client.ListParts(ctx, &s3.ListPartsInput{Bucket: &u.s3.Bucket, Key: &u.key, UploadId: &u.id, MaxParts: aws.Int32(1)})
+	var api smithy.APIError
+	if errors.As(listing, &api) && api.ErrorCode() == "NoSuchUpload" {
+		return errors.Join(ledger.ErrSuperseded, err)
+	}
+	return err
 }

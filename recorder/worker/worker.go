@@ -32,8 +32,9 @@ type Worker struct {
 	Starts, Controls *queue.Queue
 	// Start does what a start asks for and returns when that is over, or nearly at once when its context is done.
 	// Nil takes the message off the queue; [command.ErrHandOver], which is also the cause of the context's end, makes it
-	// visible at once, and [command.ErrLost] leaves it alone.
-	Start func(context.Context, command.Command) error
+	// visible at once, and [command.ErrLost] leaves it alone. Offer makes it visible while Start still runs, so that
+	// another recorder can go on before this one ends.
+	Start func(ctx context.Context, c command.Command, offer func()) error
 	// Stop does what a stop asks for.
 	Stop func(context.Context, command.Command) error
 	// MaxRecordings is how many starts are held at most.
@@ -49,6 +50,7 @@ type Worker struct {
 type held struct {
 	message queue.Message
 	end     context.CancelCauseFunc
+	offered bool // to other recorders: it is not renewed any more
 }
 
 // Run serves until ctx is done; then it hands over what runs and returns when all of it is settled.
@@ -119,14 +121,16 @@ func (w *Worker) start(ctx context.Context, m queue.Message) {
 	if !w.hold(m, end) {
 		return // SQS has delivered it again although we hold it: the new receipt is kept
 	}
-	err := w.Start(ctx, c)
-	m = w.release(m)
+	err := w.Start(ctx, c, func() { w.offer(m) })
+	m, offered := w.release(m)
 	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
 	switch {
 	case err == nil:
 		w.settle(log, "delete", func(ctx context.Context) error { return w.Starts.Delete(ctx, m) })
 	case errors.Is(err, command.ErrLost):
 		log.WithError(err).Warn("start left to the recorder that has it now")
+	case errors.Is(err, command.ErrHandOver) && offered:
+		log.Info("start has been offered to other recorders")
 	case errors.Is(err, command.ErrHandOver):
 		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, 0) })
 	default:
@@ -183,23 +187,33 @@ func (w *Worker) hold(m queue.Message, end context.CancelCauseFunc) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h := w.held[m.ID]; h != nil {
-		h.message = m
+		h.message, h.offered = m, false
 		return false
 	}
-	w.held[m.ID] = &held{m, end}
+	w.held[m.ID] = &held{message: m, end: end}
 	if w.draining {
 		end(command.ErrHandOver)
 	}
 	return true
 }
 
-// release ends the holding and returns the message with its newest receipt.
-func (w *Worker) release(m queue.Message) queue.Message {
+// release ends the holding and returns the message with its newest receipt, and whether it is visible already.
+func (w *Worker) release(m queue.Message) (newest queue.Message, offered bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	newest := w.held[m.ID].message
+	h := w.held[m.ID]
 	delete(w.held, m.ID)
-	return newest
+	return h.message, h.offered
+}
+
+// offer makes a held message visible to other recorders.
+func (w *Worker) offer(m queue.Message) {
+	w.mu.Lock()
+	h := w.held[m.ID]
+	h.offered = true
+	newest := h.message
+	w.mu.Unlock()
+	w.settle(w.Log, "offer", func(ctx context.Context) error { return w.Starts.Release(ctx, newest, 0) })
 }
 
 func (w *Worker) endAll() {
@@ -241,6 +255,9 @@ func (w *Worker) receipts() []string {
 	defer w.mu.Unlock()
 	var receipts []string
 	for _, h := range w.held {
+		if h.offered {
+			continue
+		}
 		if time.Since(h.message.At) > queue.MaxInFlight-handOver {
 			h.end(command.ErrHandOver)
 		}

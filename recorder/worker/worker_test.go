@@ -39,7 +39,7 @@ func newHarness(t *testing.T, maxRecordings int) *harness {
 		Starts: &queue.Queue{Client: client, URL: urls[0]}, Controls: &queue.Queue{Client: client, URL: urls[1]},
 		MaxRecordings: maxRecordings, Log: log,
 		Stop: func(context.Context, command.Command) error { return nil },
-		Start: func(ctx context.Context, c command.Command) error {
+		Start: func(ctx context.Context, c command.Command, offer func()) error {
 			h.begun <- c
 			select {
 			case err := <-h.results:

@@ -13,13 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"livekit-recorder/shared/command"
 )
 
-// State is how far a recording has come.
+// State is how far a recording, or a part of one, has come.
 type State string
 
 // The states of a recording, in order. The last two are final.
@@ -28,6 +29,8 @@ const (
 	Active    State = "recording"
 	Completed State = "completed"
 	Failed    State = "failed"
+	// Draining is the state of a part whose recorder shuts down, and goes on until another recorder's part runs.
+	Draining State = "draining"
 )
 
 // Recording is the document of one recording: the same JSON in the bucket, in REST answers and in completion webhooks.
@@ -60,15 +63,23 @@ type Recording struct {
 
 // Part is one media file of a recording.
 type Part struct {
-	Key       string        `json:"key"` // in the bucket (below S3_DIRECTORY already), or the path below RECORDINGS_DIR
-	Container string        `json:"container"`
-	State     State         `json:"state"`
-	Reason    string        `json:"reason,omitempty"` // why a part ended before the recording did, or why it failed
-	StartedAt *time.Time    `json:"startedAt,omitempty"`
-	Duration  float64       `json:"duration"` // seconds
-	Size      int64         `json:"size"`     // bytes
-	Tracks    []TrackReport `json:"tracks"`
+	Key       string     `json:"key"` // in the bucket (below S3_DIRECTORY already), or the path below RECORDINGS_DIR
+	Container string     `json:"container"`
+	State     State      `json:"state"`
+	Reason    string     `json:"reason,omitempty"` // why a part ended before the recording did, or why it failed
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+	// Recovered says that the part's recorder disappeared, and that another one made this file of what had been stored: up
+	// to its last 10 seconds are missing, and its tracks' counts may be up to a minute old.
+	Recovered bool    `json:"recovered,omitempty"`
+	Duration  float64 `json:"duration"` // seconds
+	Size      int64   `json:"size"`     // bytes
+	// Overlap is for how many seconds, from this part's beginning on, the part before it has the same.
+	Overlap float64       `json:"overlap,omitempty"`
+	Tracks  []TrackReport `json:"tracks"`
 }
+
+// Final says that nothing will change any more.
+func (p Part) Final() bool { return p.State == Completed || p.State == Failed }
 
 // TrackReport says what was received of one track and where it lies in the part.
 type TrackReport struct {
@@ -213,7 +224,7 @@ func (d Documents) point(ctx context.Context, recording Recording) error {
 	if err != nil {
 		return fmt.Errorf("encode pointer: %w", err)
 	}
-	return d.replace(ctx, pointerKey(recording.ID), body, func([]byte) error { return nil })
+	return d.replace(ctx, pointerKey(recording.ID), func([]byte) ([]byte, error) { return body, nil })
 }
 
 var errNoDocument = errors.New("object is not the document of a recording")
@@ -221,39 +232,65 @@ var errNoDocument = errors.New("object is not the document of a recording")
 // ErrSuperseded says that a document was last written by a recorder with a higher epoch: the writer has lost the recording.
 var ErrSuperseded = errors.New("another recorder has taken this recording over")
 
-// Save writes a recording's document. A document of a higher epoch is not overwritten: [ErrSuperseded].
+// Save writes a recording's document. A document of a higher epoch is not overwritten: [ErrSuperseded]. What another
+// recorder has written of parts that it brought to their end (see [Documents.Amend]) is kept.
 func (d Documents) Save(ctx context.Context, recording Recording) error {
 	if recording.File == "" {
 		body, err := json.Marshal(pointer{Recording: &recording})
 		if err != nil {
 			return fmt.Errorf("encode recording: %w", err)
 		}
-		return d.replace(ctx, pointerKey(recording.ID), body, func([]byte) error { return nil })
+		return d.replace(ctx, pointerKey(recording.ID), func([]byte) ([]byte, error) { return body, nil })
 	}
-	body, err := encodeDocument(recording)
-	if err != nil {
-		return err
-	}
-	return d.replace(ctx, DocumentKey(recording.File), body, func(old []byte) error {
+	return d.replace(ctx, DocumentKey(recording.File), func(old []byte) ([]byte, error) {
 		var current Recording
-		if json.Unmarshal(old, &current) == nil && current.ID == recording.ID && current.Epoch > recording.Epoch {
-			return ErrSuperseded
+		if json.Unmarshal(old, &current) == nil && current.ID == recording.ID {
+			if current.Epoch > recording.Epoch {
+				return nil, ErrSuperseded
+			}
+			recording.Parts = merge(recording.Parts, current.Parts, func(mine, theirs Part) bool { return !mine.Final() && theirs.Final() })
 		}
-		return nil
+		return encodeDocument(recording)
 	})
 }
 
-// replace writes an object over whatever is there, if check allows it.
-func (d Documents) replace(ctx context.Context, key string, body []byte, check func(old []byte) error) error {
+// Amend writes what became of a recorder's own parts into a document that belongs to another recorder by now.
+func (d Documents) Amend(ctx context.Context, recording Recording, parts []Part) error {
+	return d.replace(ctx, DocumentKey(recording.File), func(old []byte) ([]byte, error) {
+		var current Recording
+		if err := json.Unmarshal(old, &current); err != nil || current.ID != recording.ID {
+			return nil, fmt.Errorf("amend document of %s: %w", recording.ID, errNoDocument)
+		}
+		current.Parts = merge(current.Parts, parts, func(mine, _ Part) bool { return !mine.Final() })
+		return encodeDocument(current)
+	})
+}
+
+// merge takes those of the other parts that are about the same files where better says so, and those about others.
+func merge(parts, others []Part, better func(mine, theirs Part) bool) []Part {
+	merged := slices.Clone(parts)
+	for _, other := range others {
+		n := slices.IndexFunc(merged, func(p Part) bool { return p.Key == other.Key })
+		switch {
+		case n < 0:
+			merged = append(merged, other)
+		case better(merged[n], other):
+			merged[n] = other
+		}
+	}
+	return merged
+}
+
+// replace writes over an object whatever change makes of it; old is nil if there is none yet.
+func (d Documents) replace(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error {
 	for {
 		old, tag, err := d.Store.Get(ctx, key)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err == nil {
-			if err := check(old); err != nil {
-				return fmt.Errorf("put %s: %w", key, err)
-			}
+		body, err := change(old)
+		if err != nil {
+			return fmt.Errorf("put %s: %w", key, err)
 		}
 		_, err = d.Store.Put(ctx, key, body, tag)
 		if !errors.Is(err, ErrConflict) {

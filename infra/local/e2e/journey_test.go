@@ -42,7 +42,7 @@ func TestWebhookRecordsEveryCodec(t *testing.T) {
 			require.Less(t, recording.StartedAt.Sub(recording.RequestedAt), 1500*time.Millisecond, "from joining to the first frame")
 			part := recording.Parts[0]
 			require.Equal(t, container, part.Container)
-			checkSignal(t, part, participant.EncoderDelay)
+			checkSignal(t, system, part, participant.EncoderDelay)
 		})
 	}
 }

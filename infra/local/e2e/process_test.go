@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/webhook"
 	"github.com/stretchr/testify/require"
@@ -90,7 +92,40 @@ func TestTerminatedRecorderStoresItsFilesAndTheNextOneGoesOn(t *testing.T) {
 	}
 }
 
-// A recorder that is killed: SQS hands its message to another one, which goes on with a part of its own.
+// Make before break: a recorder that is to end goes on until another one's part runs, so that nothing is missing.
+func TestDrainingRecorderGoesOnUntilTheNextOneRuns(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	first, err := s.StartRecorder(bounded(t, time.Minute), "HAND_OVER_TIMEOUT=40s")
+	require.NoError(t, err)
+	p := enter(t, s, "hand-over", "alice")
+	publish(t, p, "vp8")
+	r, err := stack.REST{Base: s.API}.Start(t.Context(), map[string]string{"room": "hand-over", "participant": "alice"})
+	require.NoError(t, err)
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.State == ledger.Active })
+	_, err = s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	pause(t, length)
+	require.NoError(t, first.Signal(syscall.SIGTERM))
+	require.NoError(t, first.Wait(bounded(t, 40*time.Second)), "exit status")
+	scratchIsEmpty(t, filepath.Join(s.Work, first.Name))
+	pause(t, length)
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Equal(t, ledger.Completed, r.State, r.Reason)
+	require.Len(t, r.Parts, 2)
+	for _, part := range r.Parts {
+		require.Equal(t, ledger.Completed, part.State, part.Reason)
+		require.False(t, part.Recovered)
+		checkSignal(t, s, part, participant.EncoderDelay)
+	}
+	require.Positive(t, r.Parts[1].Overlap, "no gap")
+	t.Logf("the parts overlap by %.2f s", r.Parts[1].Overlap)
+	onlyFiles(t, s, r)
+}
+
+// A recorder that is killed: SQS hands its message to another one, which goes on with a part of its own, and makes a file
+// of what the dead one had stored. Nothing else of it stays in the bucket.
 func TestKilledRecordersRecordingGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	s := ownSystem(t)
@@ -101,21 +136,50 @@ func TestKilledRecordersRecordingGoesOnElsewhere(t *testing.T) {
 	r, err := stack.REST{Base: s.API}.Start(t.Context(), map[string]string{"room": "kill", "participant": "alice"})
 	require.NoError(t, err)
 	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.State == ledger.Active })
+	pause(t, 15*time.Second) // tail objects come every 10 s
 	require.NoError(t, first.Signal(syscall.SIGKILL))
 	killed := time.Now()
 	_, err = s.StartRecorder(bounded(t, time.Minute))
 	require.NoError(t, err)
 	r = awaitState(t, s, r.ID, func(r ledger.Recording) bool { return len(r.Parts) == 2 })
 	require.Less(t, r.Parts[1].StartedAt.Sub(killed), 45*time.Second)
-	require.Equal(t, ledger.Failed, r.Parts[0].State)
 	require.Equal(t, 2, r.Epoch)
 	pause(t, length)
 	p.Leave()
 	r = awaitState(t, s, r.ID, ledger.Recording.Final)
 	require.Equal(t, ledger.Completed, r.State)
-	complaints, err := analyse.Decode(t.Context(), s.Path(r.Parts[1].Key))
+	require.True(t, r.Parts[0].Recovered)
+	missing := killed.Sub(*r.Parts[0].StartedAt).Seconds() - r.Parts[0].Duration
+	require.InDelta(t, 6, missing, 6, "at most what was not in a tail object, and what was under way")
+	for _, part := range r.Parts {
+		require.Equal(t, ledger.Completed, part.State, part.Reason)
+		checkSignal(t, s, part, participant.EncoderDelay)
+	}
+	onlyFiles(t, s, r)
+}
+
+// onlyFiles checks that the bucket has the files of these recordings and their documents, and nothing that is left over
+// from the making of them.
+func onlyFiles(t *testing.T, s *stack.Stack, recordings ...ledger.Recording) {
+	t.Helper()
+	expected := map[string]bool{}
+	for _, r := range recordings {
+		expected[stack.Directory+"/"+ledger.DocumentKey(r.File)] = true
+		for _, part := range r.Parts {
+			expected[part.Key] = true
+		}
+	}
+	client := s.S3Client()
+	bucket := stack.Bucket
+	objects, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
 	require.NoError(t, err)
-	require.Empty(t, complaints)
+	for _, object := range objects.Contents {
+		state := strings.HasPrefix(*object.Key, stack.Directory+"/.ledger/") || strings.HasPrefix(*object.Key, stack.Directory+"/.recordings/")
+		require.True(t, state || expected[*object.Key], "%s was left behind", *object.Key)
+	}
+	uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+	require.NoError(t, err)
+	require.Empty(t, uploads.Uploads)
 }
 
 // A stop goes to whichever recorder takes it; the one that records hears of it.

@@ -90,7 +90,7 @@ func TestRESTRecordsTwoPeopleWithOddNamesUnderOneCustomName(t *testing.T) {
 		require.Equal(t, r.File != "same/name", r.RequestedFile == "same/name", "a suffix is told of")
 		files[r.File] = true
 		require.Len(t, r.Parts, 1)
-		checkSignal(t, r.Parts[0], participant.EncoderDelay)
+		checkSignal(t, system, r.Parts[0], participant.EncoderDelay)
 	}
 	require.Len(t, files, len(names), "nobody overwrites anybody")
 }

@@ -27,7 +27,7 @@ func TestCameraSoonAfterTheMicrophoneIsOneFile(t *testing.T) {
 	p.Leave()
 	r := await(t, "auto-soon", "alice")
 	require.Len(t, r.Parts, 1)
-	checkSignal(t, r.Parts[0], participant.EncoderDelay)
+	checkSignal(t, system, r.Parts[0], participant.EncoderDelay)
 }
 
 // checkSeam checks that one part begins where the other ends.
@@ -58,7 +58,7 @@ func TestCameraLongAfterTheMicrophoneBeginsAPart(t *testing.T) {
 	checkSeam(t, r)
 	require.Equal(t, "ogg", r.Parts[0].Container)
 	require.Equal(t, "video began", r.Parts[0].Reason)
-	checkSignal(t, r.Parts[1], participant.EncoderDelay)
+	checkSignal(t, system, r.Parts[1], participant.EncoderDelay)
 }
 
 func TestMicrophoneLongAfterTheCameraBeginsAPart(t *testing.T) {
@@ -75,7 +75,7 @@ func TestMicrophoneLongAfterTheCameraBeginsAPart(t *testing.T) {
 	require.Len(t, r.Parts, 2)
 	require.Len(t, r.Parts[0].Tracks, 1)
 	require.Equal(t, "audio began", r.Parts[0].Reason)
-	checkSignal(t, r.Parts[1], participant.EncoderDelay)
+	checkSignal(t, system, r.Parts[1], participant.EncoderDelay)
 }
 
 // A camera that is switched off and on again, and a microphone that is muted, go on in the same file.
@@ -96,7 +96,7 @@ func TestCameraOffAndOnAndMuteStayOneFile(t *testing.T) {
 	p.Leave()
 	r := await(t, "auto-off-on", "alice")
 	require.Len(t, r.Parts, 1)
-	checkSignal(t, r.Parts[0], participant.EncoderDelay)
+	checkSignal(t, system, r.Parts[0], participant.EncoderDelay)
 	beeps, err := analyse.Beeps(t.Context(), system.Path(r.Parts[0].Key))
 	require.NoError(t, err)
 	odd := 0 // a beep that mute or unmute cuts off makes the gaps before and behind it odd

@@ -34,7 +34,7 @@ func Cases() []Case {
 		{Name: "pictures 300 ms late", Quick: true, Limits: exact,
 			Act: calls(participant.Options{VideoDelay: 300 * time.Millisecond}, "h264", usual)},
 		{Name: "both muted for a while", Quick: true, Act: muted, Limits: exact.listing("audio muted", "video muted")},
-		{Name: "camera off and on", Act: offAndOn, Limits: exact.listing("video absent")},
+		{Name: "camera off and on", Act: offAndOn, Limits: exact.frames(0.95).listing("video absent")},
 		{Name: "camera 8 s after the microphone", Act: lateCamera, Limits: exact.in(2)},
 		{Name: "VP8 changes size", Quick: true, Act: sizes("vp8"), Limits: exact},
 		{Name: "VP9 changes size", Act: sizes("vp9"), Limits: exact},

@@ -235,7 +235,7 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 		return true
 	}, append(append(s.serviceEnv(),
 		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
-		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug"), append(s.RecorderEnv, env...)...),
+		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"), append(s.RecorderEnv, env...)...),
 		filepath.Join(s.Binaries, "recorder"))
 	if err != nil {
 		return nil, err

@@ -1,0 +1,113 @@
+package recording
+
+import (
+	"context"
+	"time"
+
+	"livekit-recorder/shared/ledger"
+)
+
+const (
+	// handOverInterval is how often a draining recorder looks whether another one has taken a recording up.
+	handOverInterval = 500 * time.Millisecond
+	// drainPatience is how long the recorder that has taken over waits for the draining one to store its part, before it
+	// takes it for dead: longer than ECS gives a task to stop (120 s at most).
+	drainPatience = 150 * time.Second
+)
+
+// handOver offers the recording to other recorders and says when this one may end: make before break. The recording goes
+// on meanwhile.
+func (t *take) handOver() <-chan struct{} {
+	done := make(chan struct{})
+	ctx, cancel := context.WithTimeout(context.Background(), t.HandOver)
+	t.endHandOver = func() {
+		cancel()
+		<-done
+	}
+	// Whoever takes over must know that this recorder lives, or would take its part for a dead one's.
+	t.composer.drain()
+	go func() {
+		defer close(done)
+		if err := t.Documents.Save(ctx, t.current()); err != nil {
+			t.log.WithError(err).Warn("document could not be saved, recording ends here")
+			return
+		}
+		t.offer()
+		t.log.Info("recording is offered to other recorders, and goes on until one has it")
+		t.awaitSuccessor(ctx)
+	}()
+	return done
+}
+
+// awaitSuccessor returns when another recorder's part runs, when the recording is no longer wanted, or when ctx is done.
+func (t *take) awaitSuccessor(ctx context.Context) {
+	ticker := time.NewTicker(handOverInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			t.log.Warn("no other recorder has taken the recording up in time")
+			return
+		case <-ticker.C:
+		}
+		switch holding, err := t.Ledger.Holding(ctx, t.current()); {
+		case err != nil:
+			t.log.WithError(err).Warn("ledger could not be read, recording goes on")
+		case holding == ledger.Stopped, holding == ledger.Departed:
+			return
+		case holding == ledger.Lost:
+			t.taken = true
+			if t.succeeded(ctx) {
+				return
+			}
+		}
+	}
+}
+
+// succeeded says whether the recorder that has taken over has begun a part, or has ended the recording.
+func (t *take) succeeded(ctx context.Context) bool {
+	document, err := t.Documents.ByID(ctx, t.document.ID)
+	if err != nil {
+		t.log.WithError(err).Warn("document could not be read, recording goes on")
+		return false
+	}
+	own := len(t.current().Parts)
+	return document.Final() || len(document.Parts) > own && document.Parts[len(document.Parts)-1].State == ledger.Active
+}
+
+// drain marks the open part. Parts that follow have names of their own: the successor's have the next numbers.
+func (c *composer) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	for n := range c.parts {
+		if c.parts[n].State == ledger.Active {
+			c.parts[n].State = ledger.Draining
+		}
+	}
+}
+
+// drained waits for a part whose recorder is shutting down. It says no if that takes too long.
+func (t *take) drained(ctx context.Context, part *ledger.Part) bool {
+	ctx, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	ticker := time.NewTicker(handOverInterval)
+	defer ticker.Stop()
+	for {
+		document, err := t.Documents.ByID(ctx, t.document.ID)
+		if err != nil && ctx.Err() == nil {
+			t.log.WithError(err).Warn("document could not be read, will be tried again")
+		}
+		for _, p := range document.Parts {
+			if p.Key == part.Key && p.Final() {
+				*part = p
+				return true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package upload
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/ledger"
+)
+
+// vanish stops an upload where it is, as if its machine were gone.
+func vanish(u *Upload) {
+	u.cancel()
+	<-u.done
+}
+
+func left(t *testing.T, s *S3) (uploads, tails int) {
+	t.Helper()
+	out, err := s.Client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.Bucket})
+	require.NoError(t, err)
+	chunks, err := s.tails(t.Context(), "a/b.webm")
+	require.NoError(t, err)
+	return len(out.Uploads), len(chunks)
+}
+
+// What a vanished recorder had stored becomes a file: parts of the multipart upload, and tail objects behind them.
+func TestRecoveredFileHasEverythingThatWasStored(t *testing.T) {
+	const mib = 1 << 20
+	for name, c := range map[string]struct {
+		grows []int // a tail object is put after each
+		stays int   // bytes that must be there afterwards
+	}{
+		"tails only":                          {[]int{100, 2 * mib, 1000}, 2*mib + 1100},
+		"tails across the border of a part":   {[]int{4 * mib, 2 * mib, 100}, 6*mib + 100},
+		"parts and tails":                     {[]int{12 * mib, 1 * mib, 2 * mib, 100}, 15*mib + 100},
+		"parts alone, the next just complete": {[]int{2 * minimumPart}, 2 * minimumPart},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, storage := bucket(t)
+			file := newFile(t)
+			u := s.Begin(file.Name(), "a/b.webm", "webm")
+			for _, n := range c.grows {
+				file.grow(t, n)
+				require.Eventually(t, func() bool {
+					u.mu.Lock()
+					defer u.mu.Unlock()
+					return u.uploaded == int64(len(file.content)/minimumPart*minimumPart)
+				}, 20*time.Second, 10*time.Millisecond)
+				require.NoError(t, u.putTail(t.Context()))
+			}
+			vanish(u)
+			file.grow(t, 777) // is lost with the machine
+			size, whole, err := s.Recover(t.Context(), "a/b.webm", "webm")
+			require.NoError(t, err)
+			require.False(t, whole)
+			require.EqualValues(t, c.stays, size)
+			stored, err := os.ReadFile(storage.Path("dir/a/b.webm"))
+			require.NoError(t, err)
+			require.Equal(t, file.content[:c.stays], stored)
+			uploads, tails := left(t, s)
+			require.Zero(t, uploads+tails, "nothing is left over")
+			again, _, err := s.Recover(t.Context(), "a/b.webm", "webm")
+			require.NoError(t, err, "it may be done twice")
+			require.Equal(t, size, again)
+		})
+	}
+}
+
+func TestNothingStoredIsNothingRecovered(t *testing.T) {
+	s, _, _ := bucket(t)
+	_, _, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	require.ErrorIs(t, err, ledger.ErrNotFound)
+}
+
+// A recorder that was taken for dead, and is not, finds its upload completed by somebody else.
+func TestRecorderThatWasTakenForDeadIsToldSo(t *testing.T) {
+	s, _, _ := bucket(t)
+	file := newFile(t)
+	u := s.Begin(file.Name(), "a/b.webm", "webm")
+	file.grow(t, 7<<20)
+	require.Eventually(t, func() bool { uploads, _ := left(t, s); return uploads == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, u.advance(t.Context()))
+	_, _, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	require.NoError(t, err)
+	_, err = u.Finish(t.Context())
+	require.ErrorIs(t, err, ledger.ErrSuperseded)
+}
+
+// A finished file leaves no tail objects, and a file that was finished is not recovered.
+func TestFinishedFileLeavesNoTails(t *testing.T) {
+	s, _, _ := bucket(t)
+	file := newFile(t)
+	u := s.Begin(file.Name(), "a/b.webm", "webm")
+	for range 3 {
+		file.grow(t, 3<<20)
+		require.NoError(t, u.putTail(t.Context()))
+	}
+	_, err := u.Finish(t.Context())
+	require.NoError(t, err)
+	uploads, tails := left(t, s)
+	require.Zero(t, uploads+tails)
+	size, whole, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	require.NoError(t, err)
+	require.True(t, whole)
+	require.EqualValues(t, 9<<20, size)
+}
