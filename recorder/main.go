@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -23,6 +22,7 @@ import (
 
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/notify"
+	"livekit-recorder/recorder/protection"
 	"livekit-recorder/recorder/recording"
 	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/upload"
@@ -74,9 +74,6 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if !ffmpeg.Hybrid {
 		entry.Warn("this ffmpeg is older than 7.1: an MP4 file that is not finished, as after a crash, is lost")
 	}
-	if err := os.MkdirAll(s.scratchDir, 0o755); err != nil {
-		return fmt.Errorf("make scratch directory: %w", err)
-	}
 	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region))
 	if err != nil {
 		return fmt.Errorf("configure AWS SDK: %w", err)
@@ -91,6 +88,11 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		StartTimeout: s.startTimeout, RejoinWindow: s.rejoinWindow, MaxDuration: s.maxDuration, HandOver: s.handOver,
 		FileTemplate: s.fileTemplate, Notify: notifier.Ended, Log: entry,
 	}
+	if err := studio.OpenScratch(); err != nil {
+		return err
+	}
+	defer studio.CloseScratch()
+	studio.RecoverScratch(ctx)
 	studio.Rooms.OnStop = func(id string) { studio.Check(id) }
 	w := &worker.Worker{
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
@@ -110,6 +112,10 @@ func serve(ctx context.Context, s settings, w *worker.Worker, studio *recording.
 		studio.Rooms.Wait()
 		close(finished)
 	}()
+	if s.ecsAgent != "" {
+		task := &protection.Task{Agent: s.ecsAgent, Running: studio.Running, Log: log}
+		go task.Run(ctx)
+	}
 	<-ctx.Done()
 	log.WithField("recordings", studio.Running()).Info("shutting down: closing and storing every file")
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.stopTimeout)
@@ -121,9 +127,6 @@ func serve(ctx context.Context, s settings, w *worker.Worker, studio *recording.
 			studio.Running(), s.stopTimeout, studio.Scratch)
 	}
 	n.Wait(bounded)
-	if err := os.Remove(studio.Scratch); err != nil && !errors.Is(err, os.ErrNotExist) {
-		log.WithError(err).Warn("scratch directory is not empty")
-	}
 	log.Info("recorder ended")
 	return nil
 }
@@ -148,7 +151,17 @@ func (b bucket) Begin(path, name, container string) recording.Tail {
 	return b.S3.Begin(path, name, container)
 }
 
+// Resume returns what a recording wants of an upload.
+func (b bucket) Resume(ctx context.Context, path, name, container string) (recording.Tail, error) {
+	return b.S3.Resume(ctx, path, name, container)
+}
+
 type directory struct{ *upload.Directory }
+
+// Resume moves the file as if nothing had happened.
+func (d directory) Resume(_ context.Context, path, name, container string) (recording.Tail, error) {
+	return d.Directory.Begin(path, name, container), nil
+}
 
 // Recover finds nothing: a file is not here before it is finished.
 func (d directory) Recover(context.Context, string, string) (int64, bool, error) {

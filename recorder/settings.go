@@ -24,7 +24,7 @@ type settings struct {
 	recordingsDir, scratchDir               string
 	startQueue, controlQueue                string
 	webhooks                                []string
-	ffmpeg, fileTemplate                    string
+	ffmpeg, fileTemplate, ecsAgent          string
 	startTimeout, rejoinWindow, maxDuration time.Duration
 	stopTimeout, handOver                   time.Duration
 	maxRecordings                           int
@@ -107,6 +107,7 @@ func readSettings() (settings, error) {
 		controlQueue:  r.url("CONTROL_QUEUE_URL", r.required("CONTROL_QUEUE_URL"), "http", "https"),
 		ffmpeg:        r.optional("FFMPEG", "ffmpeg"),
 		fileTemplate:  os.Getenv("FILE_TEMPLATE"),
+		ecsAgent:      os.Getenv("ECS_AGENT_URI"),
 		startTimeout:  r.duration("START_TIMEOUT", 5*time.Minute, time.Second),
 		rejoinWindow:  r.duration("REJOIN_WINDOW", 30*time.Second, time.Second),
 		maxDuration:   r.duration("MAX_DURATION", 0, time.Second),

@@ -36,7 +36,7 @@ func imports(t *testing.T, path string, deps bool) map[string][]string {
 
 // The packages of the recorder in the order in which data meets them: each imports only those further down.
 var journey = []string{
-	"recorder", "recorder/worker", "recorder/recording", "recorder/room", "recorder/notify", "recorder/mux", "recorder/track",
+	"recorder", "recorder/worker", "recorder/recording", "recorder/room", "recorder/notify", "recorder/protection", "recorder/mux", "recorder/track",
 	"recorder/upload", "recorder/compose", "shared/queue", "shared/ledger", "shared/command",
 }
 

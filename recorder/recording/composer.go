@@ -42,6 +42,9 @@ type Storage interface {
 	// Recover makes a file appear that another recorder was storing when it disappeared. It returns its size in bytes, and
 	// whether the recorder had finished it; [ledger.ErrNotFound] if nothing of it had been stored.
 	Recover(ctx context.Context, name, container string) (size int64, whole bool, err error)
+	// Resume goes on with the storing of a file that does not grow any more, whose recorder was killed on this disk.
+	// [ledger.ErrSuperseded] says that another recorder has recovered it.
+	Resume(ctx context.Context, path, name, container string) (Tail, error)
 	// Fetch copies a stored file to path.
 	Fetch(ctx context.Context, name, path string) error
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type Studio struct {
 	Storage   Storage
 	Documents ledger.Documents
 	Ledger    *ledger.Ledger
-	// Scratch is the local directory for growing files.
+	// Scratch is the local directory for this recorder's growing files, beside those of others on the same disk.
 	Scratch string
 	// StartTimeout is how long a start waits for its participant; RejoinWindow how long a lost connection, or a
 	// recording that is taken over, waits for them to be there again; MaxDuration bounds a recording (0: it doesn't).
@@ -41,6 +42,7 @@ type Studio struct {
 	Notify func(ledger.Recording)
 	Log    logrus.FieldLogger
 
+	lock    *os.File // of the scratch directory
 	mu      sync.Mutex
 	running map[string]*take
 }

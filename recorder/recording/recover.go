@@ -64,30 +64,33 @@ func (t *take) recoverPart(ctx context.Context, part *ledger.Part, name string, 
 		return
 	}
 	part.State, part.Reason, part.Recovered = ledger.Completed, reasonVanished, !whole
-	if whole || part.Size > maxRepair {
+	if whole {
 		return
 	}
-	if err := t.repair(ctx, part, name); err != nil {
+	if err := t.repair(ctx, filepath.Join(t.Scratch, t.document.ID), part, name); err != nil {
 		log.WithError(err).Warn("recovered file could not be given an index, it stays as it is")
 	}
 }
 
-// repair gives a recovered file what its recorder would have given it in the end: a duration and an index.
-func (t *take) repair(ctx context.Context, part *ledger.Part, name string) error {
+// repair gives a recovered file what its recorder would have given it in the end: a duration and an index. Directory is
+// where it may work.
+func (s *Studio) repair(ctx context.Context, directory string, part *ledger.Part, name string) error {
+	if part.Size > maxRepair {
+		return errors.New("it is too large")
+	}
 	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
 	defer cancel()
-	broken := filepath.Join(t.Scratch, t.document.ID, "recovered-"+filepath.Base(name))
-	repaired := filepath.Join(t.Scratch, t.document.ID, "repaired-"+filepath.Base(name))
+	broken, repaired := filepath.Join(directory, "recovered-"+filepath.Base(name)), filepath.Join(directory, "repaired-"+filepath.Base(name))
 	defer os.Remove(broken)   // whatever becomes of it
 	defer os.Remove(repaired) // the upload has done so already, if all went well
-	if err := t.Storage.Fetch(ctx, name, broken); err != nil {
+	if err := s.Storage.Fetch(ctx, name, broken); err != nil {
 		return err
 	}
-	length, err := mux.Repair(ctx, t.FFmpeg, broken, repaired, part.Container)
+	length, err := mux.Repair(ctx, s.FFmpeg, broken, repaired, part.Container)
 	if err != nil {
 		return err
 	}
-	size, err := t.Storage.Begin(repaired, name, part.Container).Finish(ctx)
+	size, err := s.Storage.Begin(repaired, name, part.Container).Finish(ctx)
 	if err == nil {
 		part.Size, part.Duration = size, length.Seconds()
 	}

@@ -49,6 +49,51 @@ func (s *S3) Recover(ctx context.Context, name, container string) (size int64, w
 	return aws.ToInt64(head.ContentLength), upload == "" && len(chunks) == 0, s.remove(ctx, chunks)
 }
 
+// Resume goes on with a file that a recorder on this disk was uploading when it was killed: the parts that had arrived, and
+// the rest from the file. [Upload.Finish] must follow. [ledger.ErrSuperseded] says that another recorder has recovered it.
+func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload, error) {
+	u := s.newUpload(path, name, container)
+	close(u.done) // the file does not grow any more
+	var err error
+	if u.id, err = s.unfinished(ctx, u.key); err != nil {
+		return nil, err
+	}
+	if u.chunks, err = s.tails(ctx, name); err != nil {
+		return nil, err
+	}
+	if u.id != "" {
+		u.etags, u.uploaded, err = s.arrived(ctx, u.key, u.id)
+		return u, err
+	}
+	_, err = s.Client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.Bucket, Key: &u.key})
+	var missing *types.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return u, nil
+	case err != nil:
+		return nil, fmt.Errorf("resume %s: %w", u.key, err)
+	}
+	return nil, fmt.Errorf("resume %s: %w", u.key, ledger.ErrSuperseded)
+}
+
+// arrived lists the parts of an upload that follow each other from the first on, and how many bytes they are.
+func (s *S3) arrived(ctx context.Context, key, upload string) (parts []types.CompletedPart, bytes int64, err error) {
+	pages := s3.NewListPartsPaginator(s.Client, &s3.ListPartsInput{Bucket: &s.Bucket, Key: &key, UploadId: &upload})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list parts: %w", err)
+		}
+		for _, p := range page.Parts {
+			if aws.ToInt32(p.PartNumber) == int32(len(parts))+1 {
+				parts = append(parts, types.CompletedPart{PartNumber: p.PartNumber, ETag: p.ETag})
+				bytes += aws.ToInt64(p.Size)
+			}
+		}
+	}
+	return parts, bytes, nil
+}
+
 // unfinished finds the multipart upload of a key: there is one at most, for a recorder begins one only.
 func (s *S3) unfinished(ctx context.Context, key string) (upload string, err error) {
 	pages := s3.NewListMultipartUploadsPaginator(s.Client, &s3.ListMultipartUploadsInput{Bucket: &s.Bucket, Prefix: &key})
@@ -68,20 +113,9 @@ func (s *S3) unfinished(ctx context.Context, key string) (upload string, err err
 
 // finish completes a multipart upload: the parts that follow each other from the first on, and what is behind them.
 func (s *S3) finish(ctx context.Context, key, container, upload string, chunks []chunk) error {
-	var parts []types.CompletedPart
-	var uploaded int64
-	pages := s3.NewListPartsPaginator(s.Client, &s3.ListPartsInput{Bucket: &s.Bucket, Key: &key, UploadId: &upload})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return fmt.Errorf("list parts: %w", err)
-		}
-		for _, p := range page.Parts {
-			if aws.ToInt32(p.PartNumber) == int32(len(parts))+1 {
-				parts = append(parts, types.CompletedPart{PartNumber: p.PartNumber, ETag: p.ETag})
-				uploaded += aws.ToInt64(p.Size)
-			}
-		}
+	parts, uploaded, err := s.arrived(ctx, key, upload)
+	if err != nil {
+		return err
 	}
 	if len(parts) == 0 { // it was created, and nothing more
 		if err := s.abort(ctx, key, upload); err != nil || len(chunks) == 0 {
@@ -103,7 +137,7 @@ func (s *S3) finish(ctx context.Context, key, container, upload string, chunks [
 		}
 		parts = append(parts, types.CompletedPart{PartNumber: &n, ETag: out.ETag})
 	}
-	_, err := s.Client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	_, err = s.Client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &s.Bucket, Key: &key, UploadId: &upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
 	if err != nil {

@@ -107,3 +107,36 @@ func TestFinishedFileLeavesNoTails(t *testing.T) {
 	require.True(t, whole)
 	require.EqualValues(t, 9<<20, size)
 }
+
+// A recorder that is started again on the disk of a killed one finishes its uploads: nothing is missing.
+func TestResumedUploadHasTheWholeFile(t *testing.T) {
+	for name, size := range map[string]int{"less than a part": 3 << 20, "several parts": 13 << 20} {
+		t.Run(name, func(t *testing.T) {
+			s, _, storage := bucket(t)
+			file := newFile(t)
+			u := s.Begin(file.Name(), "a/b.webm", "webm")
+			file.grow(t, size)
+			require.Eventually(t, func() bool {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				return u.uploaded == int64(size/minimumPart*minimumPart)
+			}, 20*time.Second, 10*time.Millisecond)
+			require.NoError(t, u.putTail(t.Context()))
+			vanish(u)
+			file.grow(t, 6<<20)
+			file.patch(t) // by ffmpeg, whose input has ended
+			resumed, err := s.Resume(t.Context(), file.Name(), "a/b.webm", "webm")
+			require.NoError(t, err)
+			stored, err := resumed.Finish(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, len(file.content), stored)
+			content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
+			require.NoError(t, err)
+			require.Equal(t, file.content, content)
+			uploads, tails := left(t, s)
+			require.Zero(t, uploads+tails)
+			_, err = s.Resume(t.Context(), file.Name(), "a/b.webm", "webm")
+			require.ErrorIs(t, err, ledger.ErrSuperseded, "it is there already")
+		})
+	}
+}

@@ -75,13 +75,18 @@ func (s *S3) Key(name string) string { return ledger.Join(s.Directory, name) }
 
 // Begin starts to upload the file at path as name, while it grows. It returns at once; [Upload.Finish] must follow.
 func (s *S3) Begin(path, name, container string) *Upload {
-	ctx, cancel := context.WithCancel(context.Background())
-	u := &Upload{
-		s3: s, name: name, key: s.Key(name), path: path, contentType: contentTypes[container],
-		cancel: cancel, done: make(chan struct{}), log: s.Log.WithField("key", s.Key(name)),
-	}
+	u := s.newUpload(path, name, container)
+	var ctx context.Context
+	ctx, u.cancel = context.WithCancel(context.Background())
 	go u.tail(ctx)
 	return u
+}
+
+func (s *S3) newUpload(path, name, container string) *Upload {
+	return &Upload{
+		s3: s, name: name, key: s.Key(name), path: path, contentType: contentTypes[container],
+		cancel: func() {}, done: make(chan struct{}), log: s.Log.WithField("key", s.Key(name)),
+	}
 }
 
 func (u *Upload) tail(ctx context.Context) {

@@ -261,7 +261,12 @@ func (d Documents) Amend(ctx context.Context, recording Recording, parts []Part)
 		if err := json.Unmarshal(old, &current); err != nil || current.ID != recording.ID {
 			return nil, fmt.Errorf("amend document of %s: %w", recording.ID, errNoDocument)
 		}
-		current.Parts = merge(current.Parts, parts, func(mine, _ Part) bool { return !mine.Final() })
+		current.Parts = merge(current.Parts, parts, func(mine, theirs Part) bool {
+			return !mine.Final() || mine.State == Failed && theirs.State == Completed
+		})
+		if current.State == Failed && slices.ContainsFunc(parts, func(p Part) bool { return p.State == Completed }) {
+			current.State = Completed
+		}
 		return encodeDocument(current)
 	})
 }

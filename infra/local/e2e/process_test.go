@@ -158,6 +158,42 @@ func TestKilledRecordersRecordingGoesOnElsewhere(t *testing.T) {
 	onlyFiles(t, s, r)
 }
 
+// A recorder that is killed and started again on the same disk finishes its files before anything else: nothing but the
+// time until it records again is missing.
+func TestKilledRecorderGoesOnFromItsDisk(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	scratch := t.TempDir()
+	first, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
+	require.NoError(t, err)
+	p := enter(t, s, "restart", "alice")
+	publish(t, p, "h264")
+	r, err := stack.REST{Base: s.API}.Start(t.Context(), map[string]string{"room": "restart", "participant": "alice"})
+	require.NoError(t, err)
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.State == ledger.Active })
+	pause(t, length)
+	require.NoError(t, first.Signal(syscall.SIGKILL))
+	killed := time.Now()
+	again, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
+	require.NoError(t, err)
+	r = awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.Parts[0].State == ledger.Completed })
+	require.Contains(t, r.Parts[0].Reason, "finished from its disk")
+	missing := killed.Sub(*r.Parts[0].StartedAt).Seconds() - r.Parts[0].Duration
+	require.InDelta(t, 1, missing, 1.5, "what was under way, and no more")
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return len(r.Parts) == 2 })
+	pause(t, length)
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	for _, part := range r.Parts {
+		require.Equal(t, ledger.Completed, part.State, part.Reason)
+		checkSignal(t, s, part, participant.EncoderDelay)
+	}
+	onlyFiles(t, s, r)
+	require.NoError(t, again.Signal(syscall.SIGTERM))
+	require.NoError(t, again.Wait(bounded(t, 20*time.Second)))
+	scratchIsEmpty(t, scratch)
+}
+
 // onlyFiles checks that the bucket has the files of these recordings and their documents, and nothing that is left over
 // from the making of them.
 func onlyFiles(t *testing.T, s *stack.Stack, recordings ...ledger.Recording) {

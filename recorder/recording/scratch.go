@@ -1,0 +1,177 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"livekit-recorder/shared/ledger"
+)
+
+// The scratch directory has a directory for each recorder, locked while it lives, and in it one for each recording with
+// its growing files: RECORDER/RECORDING/partN.EXTENSION.
+const lockFile = ".lock"
+
+// reasonKilled is the reason of a part that was finished from the disk of its recorder.
+const reasonKilled = "its recorder was killed, and the file finished from its disk"
+
+// scratchTimeout bounds the recovering of what lies on the disk: recordings wait for it.
+const scratchTimeout = 3 * time.Minute
+
+// OpenScratch makes this recorder's own scratch directory.
+func (s *Studio) OpenScratch() error {
+	if err := os.MkdirAll(s.Scratch, 0o755); err != nil {
+		return fmt.Errorf("make scratch directory: %w", err)
+	}
+	var err error
+	if s.lock, err = lock(s.Scratch); err != nil {
+		return fmt.Errorf("lock scratch directory: %w", err)
+	}
+	return nil
+}
+
+// CloseScratch removes it, unless files are left in it that could not be stored: another recorder on this disk will.
+func (s *Studio) CloseScratch() {
+	_ = os.Remove(filepath.Join(s.Scratch, lockFile)) // if that fails, the next step says so
+	_ = s.lock.Close()                                // gives up the lock
+	if err := os.Remove(s.Scratch); err != nil {
+		s.Log.WithError(err).Warn("scratch directory is not empty")
+	}
+}
+
+// lock takes a directory's lock, or fails at once if another process has it.
+func lock(directory string) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(directory, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// RecoverScratch stores what recorders that were killed have left on this disk.
+func (s *Studio) RecoverScratch(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, scratchTimeout)
+	defer cancel()
+	directories, err := filepath.Glob(filepath.Join(filepath.Dir(s.Scratch), "RR_*"))
+	if err != nil {
+		s.Log.WithError(err).Error("scratch directory cannot be read")
+	}
+	for _, directory := range directories {
+		if directory == s.Scratch {
+			continue
+		}
+		held, err := lock(directory)
+		if err != nil {
+			continue // its recorder lives
+		}
+		s.Log.WithField("directory", directory).Warn("a recorder was killed here: storing what it has left")
+		s.recoverDirectory(ctx, directory)
+		_ = os.Remove(filepath.Join(directory, lockFile)) // if that fails, the next step says so
+		_ = held.Close()                                  // gives up the lock
+		if err := os.Remove(directory); err != nil {
+			s.Log.WithError(err).Error("not everything could be stored, the rest stays on disk")
+		}
+	}
+}
+
+func (s *Studio) recoverDirectory(ctx context.Context, directory string) {
+	files, err := filepath.Glob(filepath.Join(directory, "*", "*"))
+	if err != nil {
+		s.Log.WithError(err).Error("scratch directory cannot be read")
+	}
+	for _, path := range files {
+		log := s.Log.WithFields(logrus.Fields{"recording": filepath.Base(filepath.Dir(path)), "file": path})
+		if err := s.recoverFile(ctx, path, log); err != nil {
+			log.WithError(err).Error("file of a killed recorder could not be stored, it stays on disk")
+		}
+		_ = os.Remove(filepath.Dir(path)) // when it is empty
+	}
+}
+
+// recoverFile stores one file of a killed recorder, unless another recorder has recovered it already, and tells its
+// document.
+func (s *Studio) recoverFile(ctx context.Context, path string, log logrus.FieldLogger) error {
+	number, container, ok := numberOf(filepath.Base(path))
+	if !ok {
+		return os.Remove(path) // an attempt at a repair
+	}
+	document, err := s.Documents.ByID(ctx, filepath.Base(filepath.Dir(path)))
+	if err != nil {
+		return err
+	}
+	name := partName(document.File, number, container)
+	part := ledger.Part{Key: s.Storage.Key(name), Container: container, State: ledger.Active, Tracks: []ledger.TrackReport{}}
+	for _, known := range document.Parts {
+		if known.Key == part.Key {
+			part = known
+		}
+	}
+	if part.State == ledger.Completed {
+		return os.Remove(path)
+	}
+	if err := settled(ctx, path); err != nil {
+		return err
+	}
+	err = insist(ctx, log, "store file", func(ctx context.Context) error {
+		tail, err := s.Storage.Resume(ctx, path, name, container)
+		if err != nil {
+			return err
+		}
+		part.Size, err = tail.Finish(ctx)
+		return err
+	})
+	if errors.Is(err, ledger.ErrSuperseded) {
+		log.Info("another recorder has recovered this file")
+		return os.Remove(path)
+	}
+	if err != nil {
+		return err
+	}
+	part.State, part.Reason, part.Recovered = ledger.Completed, reasonKilled, true
+	if err := s.repair(ctx, filepath.Dir(path), &part, name); err != nil {
+		log.WithError(err).Warn("recovered file could not be given an index, it stays as it is")
+	}
+	log.WithField("bytes", part.Size).Info("file of a killed recorder stored")
+	return s.Documents.Amend(ctx, document, []ledger.Part{part})
+}
+
+// settleTime is how long nothing must have been written to a file to be taken for finished.
+const settleTime = 2 * time.Second
+
+// settled waits for ffmpeg, which outlives a recorder that is killed by the moment that it takes to close its file.
+func settled(ctx context.Context, path string) error {
+	for {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		left := settleTime - time.Since(info.ModTime())
+		if left <= 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(left):
+		}
+	}
+}
+
+// numberOf reads partN.EXTENSION.
+func numberOf(base string) (number int, container string, ok bool) {
+	stem, container, _ := strings.Cut(base, ".")
+	digits, ok := strings.CutPrefix(stem, "part")
+	number, err := strconv.Atoi(digits)
+	return number, container, ok && err == nil && number > 0
+}
