@@ -83,7 +83,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	notifier := &notify.Notifier{URLs: s.webhooks, APIKey: s.apiKey, APISecret: s.apiSecret, Log: entry}
 	studio := &recording.Studio{
 		Rooms:  &room.Pool{URL: s.liveKitURL, APIKey: s.apiKey, APISecret: s.apiSecret, Name: name, Log: entry},
-		FFmpeg: ffmpeg, Storage: storage, Bucket: s.bucket, Scratch: filepath.Join(s.scratchDir, name),
+		FFmpeg: ffmpeg, Storage: storage, Bucket: s.bucket, Scratch: filepath.Join(s.scratchDir, name), ScratchLimit: s.scratchLimit,
 		Documents: ledger.Documents{Store: store}, Ledger: &ledger.Ledger{Store: store, Owner: name},
 		StartTimeout: s.startTimeout, RejoinWindow: s.rejoinWindow, MaxDuration: s.maxDuration, HandOver: s.handOver,
 		FileTemplate: s.fileTemplate, Notify: notifier.Ended, Log: entry,
@@ -98,7 +98,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
 		Start:    studio.Record, Stop: studio.Stop,
-		MaxRecordings: s.maxRecordings, Log: entry,
+		MaxRecordings: s.maxRecordings, HasRoom: studio.HasSpace, Log: entry,
 	}
 	entry.WithField("maxRecordings", s.maxRecordings).Info("recorder ready")
 	return serve(ctx, s, w, studio, notifier, entry)
@@ -112,6 +112,8 @@ func serve(ctx context.Context, s settings, w *worker.Worker, studio *recording.
 		studio.Rooms.Wait()
 		close(finished)
 	}()
+	go studio.WatchScratch(context.WithoutCancel(ctx)) // ends with the process: what runs must be kept within bounds
+	go reportMetrics(ctx, studio, s.maxRecordings, log)
 	if s.ecsAgent != "" {
 		task := &protection.Task{Agent: s.ecsAgent, Running: studio.Running, Log: log}
 		go task.Run(ctx)

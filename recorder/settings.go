@@ -28,6 +28,7 @@ type settings struct {
 	startTimeout, rejoinWindow, maxDuration time.Duration
 	stopTimeout, handOver                   time.Duration
 	maxRecordings                           int
+	scratchLimit                            int64 // bytes
 }
 
 // reader reads variables and collects what is wrong with them, so that all of it can be said at once.
@@ -91,6 +92,26 @@ func (r *reader) integer(name string, otherwise, least int) int {
 	return n
 }
 
+// sizeUnits by suffix.
+var sizeUnits = map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+// bytes reads a size like 20GiB; 0 if there is none.
+func (r *reader) bytes(name string) int64 {
+	value := os.Getenv(name)
+	if value == "" {
+		return 0
+	}
+	for suffix, unit := range sizeUnits {
+		if digits, ok := strings.CutSuffix(value, suffix); ok {
+			if n, err := strconv.ParseInt(digits, 10, 32); err == nil && n > 0 {
+				return n * unit
+			}
+		}
+	}
+	r.fault(name, "must be a whole number of KiB, MiB or GiB, like 20GiB")
+	return 0
+}
+
 // recordingsPerCPU leaves half of a core free at the measured 0.45 CPU seconds per participant-minute and recording.
 const recordingsPerCPU = 40
 
@@ -113,6 +134,7 @@ func readSettings() (settings, error) {
 		maxDuration:   r.duration("MAX_DURATION", 0, time.Second),
 		stopTimeout:   r.duration("STOP_TIMEOUT", 110*time.Second, time.Second),
 		handOver:      r.duration("HAND_OVER_TIMEOUT", time.Minute, 0),
+		scratchLimit:  r.bytes("SCRATCH_LIMIT"),
 		maxRecordings: r.integer("MAX_RECORDINGS", recordingsPerCPU*runtime.NumCPU(), 1),
 	}
 	if s.bucket != "" && s.region == "" {

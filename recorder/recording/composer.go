@@ -59,6 +59,8 @@ type composer struct {
 	log     logrus.FieldLogger
 	// opened is called when a part has begun.
 	opened func()
+	// repair gives a file that ffmpeg could not finish a duration and an index.
+	repair func(ctx context.Context, part *ledger.Part, name string) error
 
 	frames   interleaver[*room.Track]
 	pending  []unit              // frames before the first part, or of a kind that the part has no stream for
@@ -82,6 +84,7 @@ type openPart struct {
 	*writer
 	part  *mux.Part
 	tail  Tail
+	name  string
 	index int // in composer.parts
 }
 
@@ -276,7 +279,7 @@ func (c *composer) open(extra *mux.Stream) {
 		return
 	}
 	w.sink = part
-	c.part = &openPart{writer: w, part: part, tail: c.storage.Begin(path, name, string(container)), index: index}
+	c.part = &openPart{writer: w, part: part, tail: c.storage.Begin(path, name, string(container)), name: name, index: index}
 	c.log.WithFields(logrus.Fields{"part": c.number, "key": c.storage.Key(name)}).Info("part begun")
 	c.opened()
 	pending := c.pending

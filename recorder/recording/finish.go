@@ -38,8 +38,15 @@ func (c *composer) finish(p *openPart) {
 		log.WithField("ffmpeg", complaints).Warn("ffmpeg complained")
 	}
 	size, uploadErr := c.store(p.tail, log)
+	whole := c.snapshot()[p.index]
+	whole.Size = size
+	if err != nil && uploadErr == nil {
+		if err := c.repair(context.Background(), &whole, p.name); err != nil {
+			log.WithError(err).Warn("file could not be given an index, it stays as it is")
+		}
+	}
 	c.update(p.index, func(part *ledger.Part) {
-		part.State, part.Size = ledger.Completed, size
+		part.State, part.Size, part.Duration = ledger.Completed, whole.Size, whole.Duration
 		if err != nil && part.Reason == "" {
 			part.Reason = err.Error()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/ledger"
 )
 
@@ -13,13 +14,24 @@ const (
 	// drainPatience is how long the recorder that has taken over waits for the draining one to store its part, before it
 	// takes it for dead: longer than ECS gives a task to stop (120 s at most).
 	drainPatience = 150 * time.Second
+	// lostPatience is how long a recorder that has lost a recording goes on at most until the other one's part runs, and
+	// that one waits for the part of a recorder that may be alive: it looks at the ledger every 5 s.
+	lostPatience = 30 * time.Second
 )
 
-// handOver offers the recording to other recorders and says when this one may end: make before break. The recording goes
-// on meanwhile.
+// handOver lets the recording go on until another recorder's part runs, make before break, and says when that is: after
+// it has offered the recording to other recorders, or when one has it already (SQS was out of reach, and has taken this
+// recorder for dead). It returns nil if there is nothing to go on with.
 func (t *take) handOver() <-chan struct{} {
+	patience := t.HandOver
+	if t.cause == command.ErrLost {
+		t.taken, patience = true, lostPatience
+	}
+	if !t.taken && t.cause != command.ErrHandOver || patience == 0 || t.composer.part == nil {
+		return nil
+	}
 	done := make(chan struct{})
-	ctx, cancel := context.WithTimeout(context.Background(), t.HandOver)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.endHandOver = func() {
 		cancel()
 		<-done
@@ -28,12 +40,14 @@ func (t *take) handOver() <-chan struct{} {
 	t.composer.drain()
 	go func() {
 		defer close(done)
-		if err := t.Documents.Save(ctx, t.current()); err != nil {
-			t.log.WithError(err).Warn("document could not be saved, recording ends here")
-			return
+		if !t.taken {
+			if err := t.Documents.Save(ctx, t.current()); err != nil {
+				t.log.WithError(err).Warn("document could not be saved, recording ends here")
+				return
+			}
+			t.offer()
+			t.log.Info("recording is offered to other recorders, and goes on until one has it")
 		}
-		t.offer()
-		t.log.Info("recording is offered to other recorders, and goes on until one has it")
 		t.awaitSuccessor(ctx)
 	}()
 	return done
@@ -87,9 +101,13 @@ func (c *composer) drain() {
 	}
 }
 
-// drained waits for a part whose recorder is shutting down. It says no if that takes too long.
+// drained waits for a part whose recorder is shutting down, or may live. It says no if that takes too long.
 func (t *take) drained(ctx context.Context, part *ledger.Part) bool {
-	ctx, cancel := context.WithTimeout(ctx, drainPatience)
+	patience := lostPatience
+	if part.State == ledger.Draining {
+		patience = drainPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(handOverInterval)
 	defer ticker.Stop()

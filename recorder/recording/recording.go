@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -28,6 +29,8 @@ type Studio struct {
 	Ledger    *ledger.Ledger
 	// Scratch is the local directory for this recorder's growing files, beside those of others on the same disk.
 	Scratch string
+	// ScratchLimit is how many bytes all growing files together may take there; 0 is no limit.
+	ScratchLimit int64
 	// StartTimeout is how long a start waits for its participant; RejoinWindow how long a lost connection, or a
 	// recording that is taken over, waits for them to be there again; MaxDuration bounds a recording (0: it doesn't).
 	StartTimeout, RejoinWindow, MaxDuration time.Duration
@@ -43,6 +46,7 @@ type Studio struct {
 	Log    logrus.FieldLogger
 
 	lock    *os.File // of the scratch directory
+	used    atomic.Int64
 	mu      sync.Mutex
 	running map[string]*take
 }
@@ -108,9 +112,15 @@ func (s *Studio) Record(ctx context.Context, c command.Command, offer func()) er
 	}
 	// What decides who records, and under which name, must not be cut in two by a shutdown.
 	durable := context.WithoutCancel(ctx)
-	verdict, epoch, current, err := s.Ledger.Start(durable, c)
+	var verdict ledger.Verdict
+	var epoch int
+	var current string
+	err := insist(ctx, t.log, "claim recording", func(context.Context) (err error) {
+		verdict, epoch, current, err = s.Ledger.Start(durable, c)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("claim recording: %w", err)
+		return err
 	}
 	t.log.WithFields(logrus.Fields{"verdict": verdict, "epoch": epoch}).Info("start received")
 	switch verdict {

@@ -35,7 +35,7 @@ func (t *take) recoverParts(ctx context.Context) {
 			continue
 		}
 		log := t.log.WithField("key", part.Key)
-		if part.State != ledger.Draining || !t.drained(ctx, &part) {
+		if !t.drained(ctx, &part) {
 			t.recoverPart(ctx, &part, path.Join(path.Dir(t.document.File), path.Base(part.Key)), log)
 			log.WithFields(logrus.Fields{"state": part.State, "bytes": part.Size, "seconds": part.Duration}).Warn("part recovered: its recorder disappeared")
 		}

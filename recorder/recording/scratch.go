@@ -175,3 +175,66 @@ func numberOf(base string) (number int, container string, ok bool) {
 	number, err := strconv.Atoi(digits)
 	return number, container, ok && err == nil && number > 0
 }
+
+// errScratchFull ends the newest recording when uploads are so far behind that the scratch space is used up.
+var errScratchFull = errors.New("the scratch space is used up: files cannot be stored as fast as they grow")
+
+// scratchInterval is how often the scratch space is measured.
+const scratchInterval = 2 * time.Second
+
+// ScratchUsed is how many bytes this recorder's growing files take on the disk: what has been stored already does not count.
+func (s *Studio) ScratchUsed() int64 { return s.used.Load() }
+
+// HasSpace says whether there is scratch space for another recording.
+func (s *Studio) HasSpace() bool { return s.ScratchLimit == 0 || s.used.Load() < s.ScratchLimit }
+
+// WatchScratch keeps within ScratchLimit, until ctx is done: when the bucket is away for long, the newest recording ends,
+// so that the others go on.
+func (s *Studio) WatchScratch(ctx context.Context) {
+	ticker := time.NewTicker(scratchInterval)
+	defer ticker.Stop()
+	for {
+		s.used.Store(allocated(s.Scratch))
+		if !s.HasSpace() {
+			s.endNewest()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// allocated is how much the files below a directory take, without their holes.
+func allocated(directory string) (bytes int64) {
+	_ = filepath.WalkDir(directory, func(path string, _ os.DirEntry, _ error) error { // what goes meanwhile does not count
+		var stat unix.Stat_t
+		if unix.Lstat(path, &stat) == nil {
+			bytes += stat.Blocks * 512
+		}
+		return nil
+	})
+	return bytes
+}
+
+// endNewest ends the recording that began last, unless one is ending for this reason already: its file must be stored
+// before there is room.
+func (s *Studio) endNewest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var newest *take
+	for _, t := range s.running {
+		if t.squeezed {
+			return
+		}
+		if t.end != nil && (newest == nil || t.began.After(newest.began)) {
+			newest = t
+		}
+	}
+	if newest != nil && len(s.running) > 0 {
+		newest.squeezed = true
+		newest.log.WithField("bytes", s.used.Load()).Error(errScratchFull.Error())
+		newest.end(errScratchFull)
+	}
+}

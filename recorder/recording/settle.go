@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -26,16 +27,14 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 	document := t.current()
 	log := t.log.WithField("reason", t.reason)
 	switch {
-	case errors.Is(t.cause, command.ErrLost):
+	case t.taken, errors.Is(t.cause, command.ErrLost):
 		log.Warn("recording goes on elsewhere")
-		return false, command.ErrLost
+		stored := slices.DeleteFunc(t.composer.snapshot(), func(p ledger.Part) bool { return p.State != ledger.Completed })
+		return false, errors.Join(command.ErrLost, insist(ctx, log, "amend document", func(ctx context.Context) error {
+			return t.Documents.Amend(ctx, document, stored)
+		}))
 	case errors.Is(t.cause, command.ErrHandOver):
 		log.Info("recording is handed over")
-		if t.taken {
-			return false, errors.Join(command.ErrLost, insist(ctx, log, "amend document", func(ctx context.Context) error {
-				return t.Documents.Amend(ctx, document, t.composer.snapshot())
-			}))
-		}
 		return false, errors.Join(command.ErrHandOver, insist(ctx, log, "save document", func(ctx context.Context) error {
 			return t.Documents.Save(ctx, document)
 		}))

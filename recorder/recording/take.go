@@ -41,7 +41,7 @@ const (
 	// rejoinPause is the pause between two attempts to get into the room.
 	rejoinPause = time.Second
 	// insistFor is how long the bucket may be out of reach before what should go there is given up.
-	insistFor = 10 * time.Minute
+	insistFor = 30 * time.Minute
 )
 
 // take is one recording as this recorder carries it through.
@@ -66,6 +66,10 @@ type take struct {
 	cause        error  // the same, if it was ended from outside
 	taken        bool   // another recorder goes on with it
 	endHandOver  func() // ends the waiting for one
+
+	began    time.Time               // guarded by the studio's lock, as are:
+	end      context.CancelCauseFunc // ends the recording
+	squeezed bool                    // it has been ended for want of scratch space
 }
 
 // dismiss answers a start that comes to nothing: its document says so, unless something else came of it already (a copy
@@ -100,6 +104,9 @@ func (t *take) reserve(ctx context.Context) error {
 	t.composer = (&composer{
 		ffmpeg: t.FFmpeg, storage: t.Storage, scratch: scratch, file: document.File, log: t.log,
 		kinds: kinds(t.command), opened: t.poke,
+		repair: func(ctx context.Context, part *ledger.Part, name string) error {
+			return t.repair(ctx, scratch, part, name)
+		},
 	}).init(len(t.earlier))
 	t.recovering.Go(func() { t.recoverParts(ctx) })
 	return nil
@@ -116,6 +123,9 @@ func (t *take) poke() {
 // run records until something ends it, and leaves the reason in t.
 func (t *take) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	t.Studio.mu.Lock()
+	t.began, t.end = time.Now(), cancel
+	t.Studio.mu.Unlock()
 	var watching sync.WaitGroup
 	watching.Go(func() { t.watch(ctx, cancel) })
 	t.follow(ctx)
@@ -240,8 +250,7 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 		select {
 		case <-stopped:
 			t.interrupted(ctx)
-			if t.cause == command.ErrHandOver && t.HandOver > 0 && len(t.current().Parts) > 0 {
-				stopped, handedOver = nil, t.handOver()
+			if stopped, handedOver = nil, t.handOver(); handedOver != nil {
 				continue
 			}
 			if t.cause != errDeparted || t.composer.frames.live() == 0 {

@@ -23,6 +23,9 @@ const (
 	handOver = 10 * time.Minute
 	// pause follows a receive that failed (the SDK has retried by then).
 	pause = time.Second
+	// drainPause is how long messages are kept back after this recorder's own long polls have been cut off: SQS may not
+	// have noticed yet, and would give a message to a poll that nobody reads the answer of.
+	drainPause = 500 * time.Millisecond
 	// callTimeout bounds a call that settles a message.
 	callTimeout = 20 * time.Second
 )
@@ -39,7 +42,9 @@ type Worker struct {
 	Stop func(context.Context, command.Command) error
 	// MaxRecordings is how many starts are held at most.
 	MaxRecordings int
-	Log           logrus.FieldLogger
+	// HasRoom says whether another start can be taken although there are fewer than MaxRecordings; nil: always.
+	HasRoom func() bool
+	Log     logrus.FieldLogger
 
 	mu       sync.Mutex
 	held     map[string]*held // by message id
@@ -62,6 +67,7 @@ func (w *Worker) Run(ctx context.Context) {
 	renew, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	renewing.Go(func() { w.renew(renew) })
 	polling.Wait()
+	time.Sleep(drainPause)
 	w.endAll()
 	starts.Wait()
 	stopRenewing()
@@ -77,6 +83,14 @@ func (w *Worker) pollStarts(ctx context.Context, starts *sync.WaitGroup) {
 		case slots <- struct{}{}:
 		}
 		<-slots // there was room for one; this goroutine is the only one that takes it
+		if w.HasRoom != nil && !w.HasRoom() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			continue
+		}
 		for _, m := range w.receive(ctx, w.Starts, w.MaxRecordings-len(slots)) {
 			slots <- struct{}{}
 			starts.Go(func() {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +48,8 @@ func checkSignal(t *testing.T, s *stack.Stack, part ledger.Part, encoderDelay ti
 		stream, ok := file.Stream(track.Kind)
 		require.True(t, ok)
 		require.Equal(t, track.Codec, stream.Codec)
-		if track.Kind == "video" && !part.Recovered {
+		// What a dead recorder, or a dead ffmpeg, had not written is counted but not there.
+		if cut := part.Recovered || strings.Contains(part.Reason, "ffmpeg failed"); track.Kind == "video" && !cut {
 			if track.PacketsLost+track.DroppedFrames > 0 { // a busy machine's sockets overflow
 				t.Logf("%d packets lost, %d frames dropped", track.PacketsLost, track.DroppedFrames)
 			}

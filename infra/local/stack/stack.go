@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"livekit-recorder/infra/local/lambda"
@@ -50,6 +51,8 @@ type Stack struct {
 	Options
 
 	liveKit   *Process
+	s3        *Process
+	sqsDown   atomic.Bool
 	processes []*Process
 	servers   []*http.Server
 }
@@ -134,7 +137,14 @@ func (s *Stack) serve(port int, handler http.Handler) error {
 }
 
 func (s *Stack) startSQS(ctx context.Context) error {
-	if err := s.serve(s.SQSPort, sqs.New(s.SQS)); err != nil {
+	queues := sqs.New(s.SQS)
+	if err := s.serve(s.SQSPort, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.sqsDown.Load() {
+			http.Error(w, "out of order", http.StatusServiceUnavailable)
+			return
+		}
+		queues.ServeHTTP(w, r)
+	})); err != nil {
 		return fmt.Errorf("start SQS stand-in: %w", err)
 	}
 	client := s.SQSClient()
@@ -156,7 +166,11 @@ func (s *Stack) startS3(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Join(s.BucketRoot, Bucket), 0o755); err != nil {
 		return fmt.Errorf("make bucket: %w", err)
 	}
-	_, err := s.launch("versitygw", nil, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
+	return s.runS3(ctx)
+}
+
+func (s *Stack) runS3(ctx context.Context) (err error) {
+	s.s3, err = s.launch("versitygw", nil, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
 		filepath.Join(s.Tools, "versitygw"), "--port", fmt.Sprintf("127.0.0.1:%d", s.S3Port), "--region", region,
 		"--health", "/health", "--quiet", "--keep-alive", "posix", s.BucketRoot)
 	if err != nil {
@@ -164,6 +178,15 @@ func (s *Stack) startS3(ctx context.Context) error {
 	}
 	return s.awaitHTTP(ctx, s.S3+"/health")
 }
+
+// StopS3 kills the S3 stand-in. What is in the bucket stays.
+func (s *Stack) StopS3() { s.s3.Kill() }
+
+// StartS3 starts it again at the same address.
+func (s *Stack) StartS3(ctx context.Context) error { return s.runS3(ctx) }
+
+// CutSQS makes SQS answer nothing but errors, or ends that.
+func (s *Stack) CutSQS(down bool) { s.sqsDown.Store(down) }
 
 func (s *Stack) startAPI(ctx context.Context) error {
 	gateway := lambda.New()

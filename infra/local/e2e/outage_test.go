@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/infra/local/participant"
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/shared/ledger"
+)
+
+// recorded starts a recording of alice with camera and microphone, and returns when it runs.
+func recorded(t *testing.T, s *stack.Stack, room, codec string) (*participant.Participant, ledger.Recording) {
+	t.Helper()
+	p := enter(t, s, room, "alice")
+	publish(t, p, codec)
+	r, err := stack.REST{Base: s.API}.Start(t.Context(), map[string]string{"room": room, "participant": "alice"})
+	require.NoError(t, err)
+	return p, awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.State == ledger.Active })
+}
+
+// covered checks that the parts of a recording have all of it, without a gap.
+func covered(t *testing.T, s *stack.Stack, r ledger.Recording, length time.Duration) {
+	t.Helper()
+	require.Equal(t, ledger.Completed, r.State, r.Reason)
+	end := *r.Parts[0].StartedAt
+	for _, part := range r.Parts {
+		require.Equal(t, ledger.Completed, part.State, part.Reason)
+		require.LessOrEqual(t, part.StartedAt.Sub(end), 50*time.Millisecond, "a gap before %s", part.Key)
+		end = part.StartedAt.Add(time.Duration(part.Duration * float64(time.Second)))
+		checkSignal(t, s, part, participant.EncoderDelay)
+	}
+	require.InDelta(t, length.Seconds(), end.Sub(*r.Parts[0].StartedAt).Seconds(), 2)
+	onlyFiles(t, s, r)
+}
+
+// The bucket can be away for a while: recordings go on on the local disk, and everything is stored when it is back.
+func TestS3OutageLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	_, err := s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	p, r := recorded(t, s, "no-bucket", "vp8")
+	s.StopS3()
+	pause(t, 2*length)
+	p.Leave() // the end cannot be written down yet either
+	left := time.Now()
+	pause(t, length)
+	require.NoError(t, s.StartS3(bounded(t, time.Minute)))
+	covered(t, s, awaitState(t, s, r.ID, ledger.Recording.Final), left.Sub(*r.StartedAt))
+}
+
+// When the bucket is away for so long that the disk is full, the newest recording ends, clearly, and the others go on.
+func TestFullScratchSpaceEndsTheNewestRecordingOnly(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	_, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_LIMIT=1MiB")
+	require.NoError(t, err)
+	oldest, first := recorded(t, s, "older", "vp8")
+	_, second := recorded(t, s, "newer", "vp8")
+	s.StopS3()
+	pause(t, 4*length)
+	oldest.Leave()
+	left := time.Now()
+	require.NoError(t, s.StartS3(bounded(t, time.Minute)))
+	second = awaitState(t, s, second.ID, ledger.Recording.Final)
+	require.Equal(t, ledger.Completed, second.State)
+	require.Contains(t, second.Reason, "the scratch space is used up")
+	require.True(t, second.EndedAt.Before(left), "it ended before the older one did")
+	first = awaitState(t, s, first.ID, ledger.Recording.Final)
+	require.Equal(t, "the participant left", first.Reason)
+	require.InDelta(t, left.Sub(*first.StartedAt).Seconds(), first.Parts[0].Duration, 2)
+	for _, r := range []ledger.Recording{first, second} {
+		checkSignal(t, s, r.Parts[0], participant.EncoderDelay)
+	}
+	onlyFiles(t, s, first, second)
+}
+
+// SQS can be away for longer than it keeps messages invisible: another recorder may get the start then, although its
+// recorder lives. Both record until the other one's part runs; nothing is lost, and nothing is recorded twice for long.
+func TestSQSOutageLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	for range 2 {
+		_, err := s.StartRecorder(bounded(t, time.Minute))
+		require.NoError(t, err)
+	}
+	p, r := recorded(t, s, "no-queue", "vp8")
+	s.CutSQS(true)
+	pause(t, 35*time.Second) // SQS takes the recorder for dead after 30
+	s.CutSQS(false)
+	pause(t, 15*time.Second)
+	p.Leave()
+	covered(t, s, awaitState(t, s, r.ID, ledger.Recording.Final), time.Since(*r.StartedAt))
+}
+
+// A killed ffmpeg costs the frames that it had not written yet; the recording goes on with a new part.
+func TestKilledFFmpegBeginsAPart(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	recorder, err := s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	p, r := recorded(t, s, "no-ffmpeg", "h264")
+	pause(t, length)
+	children := childrenOf(t, recorder.PID())
+	require.Len(t, children, 1)
+	require.NoError(t, syscall.Kill(children[0], syscall.SIGKILL))
+	pause(t, length)
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Len(t, r.Parts, 2)
+	for _, part := range r.Parts {
+		require.Equal(t, ledger.Completed, part.State, part.Reason)
+		checkSignal(t, s, part, participant.EncoderDelay)
+	}
+	end := r.Parts[0].StartedAt.Add(time.Duration(r.Parts[0].Duration * float64(time.Second)))
+	require.Less(t, r.Parts[1].StartedAt.Sub(end), 2500*time.Millisecond, "a fragment, and the way to the next key frame")
+	onlyFiles(t, s, r)
+}
+
+// childrenOf finds a process's children in /proc.
+func childrenOf(t *testing.T, pid int) (children []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		var child, parent int
+		var state string
+		after := string(stat)[strings.LastIndexByte(string(stat), ')')+1:]
+		if _, err := fmt.Sscan(after, &state, &parent); err == nil && parent == pid && state != "Z" {
+			child, err = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			require.NoError(t, err)
+			children = append(children, child)
+		}
+	}
+	return children
+}
