@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test fidelity lint bench build build-ApiFunction image clean
+.PHONY: help demo up test fidelity chaos lint bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -11,6 +11,7 @@ help:
 	@echo "make up      the same local system in the foreground, to play with"
 	@echo "make test    all tests, with the real components"
 	@echo "make fidelity   measures recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
+	@echo "make chaos   kills recorders and cuts off S3, SQS and LiveKit, and checks what was lost"
 	@echo "make lint    gofmt, go vet, staticcheck"
 	@echo "make bench   benchmarks"
 	@echo "make build   the programs, into .tools/build"
@@ -38,6 +39,10 @@ test:
 fidelity: build
 	@infra/tools.sh system browser
 	@$(local) fidelity
+
+chaos: build
+	@infra/tools.sh system
+	@$(local) chaos
 
 lint:
 	@infra/tools.sh lint

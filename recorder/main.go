@@ -97,7 +97,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	w := &worker.Worker{
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
-		Start:    studio.Record, Stop: studio.Stop,
+		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop,
 		MaxRecordings: s.maxRecordings, HasRoom: studio.HasSpace, Log: entry,
 	}
 	entry.WithField("maxRecordings", s.maxRecordings).Info("recorder ready")

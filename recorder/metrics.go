@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ func load(studio *recording.Studio, capacity int) []metric {
 	return []metric{
 		{"Recordings", "Count", float64(running)}, {"Capacity", "Count", float64(capacity)}, {"Full", "Count", full},
 		{"ScratchBytes", "Bytes", float64(studio.ScratchUsed())}, {"DroppedDatagrams", "Count", droppedDatagrams()},
+		{"Goroutines", "Count", float64(runtime.NumGoroutine())},
 	}
 }
 

@@ -2,6 +2,7 @@
 //
 //	local demo    records two participants, checks the files and ends
 //	local up      stays until Ctrl-C
+//	local chaos      kills and cuts off what it can, and checks what was lost
 //	local fidelity   measures recordings of difficult calls against what was sent
 package main
 
@@ -29,9 +30,9 @@ func main() {
 	logrus.SetLevel(logrus.ErrorLevel)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	commands := map[string]func(context.Context) error{"demo": demo, "up": up, "fidelity": measure}
+	commands := map[string]func(context.Context) error{"demo": demo, "up": up, "chaos": survive, "fidelity": measure}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local fidelity")
+		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity")
 		os.Exit(2)
 	}
 	err := commands[os.Args[1]](ctx)

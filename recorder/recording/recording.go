@@ -145,6 +145,19 @@ func (s *Studio) Record(ctx context.Context, c command.Command, offer func()) er
 	}
 }
 
+// giveUpTimeout bounds the last thing that is done about a start that cannot be carried out.
+const giveUpTimeout = 20 * time.Second
+
+// GiveUp writes down that a start could not be carried out, if it can.
+func (s *Studio) GiveUp(ctx context.Context, c command.Command, reason error) {
+	ctx, cancel := context.WithTimeout(ctx, giveUpTimeout)
+	defer cancel()
+	t := &take{Studio: s, command: c, document: ledger.NewRecording(c), log: s.Log.WithField("recording", c.Recording)}
+	if err := t.dismiss(ctx, "it could not be started, again and again: "+reason.Error()); err != nil {
+		t.log.WithError(err).Error("nothing can be written down about it either")
+	}
+}
+
 func (s *Studio) register(t *take, running bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

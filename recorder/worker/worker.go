@@ -30,6 +30,10 @@ const (
 	callTimeout = 20 * time.Second
 )
 
+// MaxReceives is the redrive policy of both queues (template.yaml): what has been received that often, and was not deleted,
+// goes to the dead-letter queue.
+const MaxReceives = 10
+
 // Worker serves the two queues.
 type Worker struct {
 	Starts, Controls *queue.Queue
@@ -38,6 +42,8 @@ type Worker struct {
 	// visible at once, and [command.ErrLost] leaves it alone. Offer makes it visible while Start still runs, so that
 	// another recorder can go on before this one ends.
 	Start func(ctx context.Context, c command.Command, offer func()) error
+	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue.
+	GiveUp func(context.Context, command.Command, error)
 	// Stop does what a stop asks for.
 	Stop func(context.Context, command.Command) error
 	// MaxRecordings is how many starts are held at most.
@@ -60,7 +66,6 @@ type held struct {
 
 // Run serves until ctx is done; then it hands over what runs and returns when all of it is settled.
 func (w *Worker) Run(ctx context.Context) {
-	w.held = map[string]*held{}
 	var polling, starts, renewing sync.WaitGroup
 	polling.Go(func() { w.pollStarts(ctx, &starts) })
 	polling.Go(func() { w.pollControls(ctx) })
@@ -149,6 +154,9 @@ func (w *Worker) start(ctx context.Context, m queue.Message) {
 		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, 0) })
 	default:
 		log.WithError(err).WithField("receives", m.Receives).Error("start failed, will be tried again")
+		if m.Receives >= MaxReceives && w.GiveUp != nil {
+			w.GiveUp(context.WithoutCancel(ctx), c, err)
+		}
 		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, retryAfter(m)) })
 	}
 }
@@ -203,6 +211,9 @@ func (w *Worker) hold(m queue.Message, end context.CancelCauseFunc) bool {
 	if h := w.held[m.ID]; h != nil {
 		h.message, h.offered = m, false
 		return false
+	}
+	if w.held == nil {
+		w.held = map[string]*held{}
 	}
 	w.held[m.ID] = &held{message: m, end: end}
 	if w.draining {

@@ -184,3 +184,29 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
 }
+
+// A start that fails again and again ends in the dead-letter queue; before that, it is written down.
+func TestStartThatFailsForTheLastTimeIsGivenUp(t *testing.T) {
+	h := newHarness(t, 2)
+	given := make(chan error, 1)
+	h.GiveUp = func(_ context.Context, _ command.Command, err error) { given <- err }
+	c := command.NewStart("room", "alice", time.Now())
+	body, err := c.Encode()
+	require.NoError(t, err)
+	h.begin(queue.Message{ID: "m", Body: body, Receives: MaxReceives - 1}, h.results, errors.New("once more"))
+	require.Empty(t, given)
+	h.begin(queue.Message{ID: "m", Body: body, Receives: MaxReceives}, h.results, errors.New("broken"))
+	require.ErrorContains(t, <-given, "broken")
+}
+
+// begin carries a start through that ends with a result.
+func (h *harness) begin(m queue.Message, results chan error, result error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.start(context.Background(), m)
+	}()
+	<-h.begun
+	results <- result
+	<-done
+}

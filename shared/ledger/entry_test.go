@@ -84,6 +84,12 @@ func TestEveryOrderOfArrivalEndsTheSame(t *testing.T) {
 			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5))}, false},
 		"stopped by hand, then joined again": {
 			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5)), joined("R2", "S2", 6)}, true},
+		"joined, delivered again, left": {
+			[]command.Command{joined("R1", "S1", 1), joined("R1", "S1", 1), left("S1", 9)}, false},
+		"joined, delivered again, left, joined again, delivered again": {
+			[]command.Command{joined("R1", "S1", 1), joined("R1", "S1", 1), left("S1", 5), joined("R2", "S2", 6), joined("R2", "S2", 6)}, true},
+		"joined, stopped by hand, left, stopped again": {
+			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5)), left("S1", 6), command.NewStop("room", "alice", at(7))}, false},
 		"connection lost, joined again": {
 			[]command.Command{joined("R1", "S1", 1), lost("S1", 5), joined("R2", "S2", 6)}, true},
 		"stopped by its id": {

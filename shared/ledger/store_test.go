@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,4 +129,31 @@ func TestOlderOwnerCannotOverwriteTheDocument(t *testing.T) {
 	recording.Epoch, newer.Epoch = 1, 2
 	require.NoError(t, documents.Save(t.Context(), newer))
 	require.ErrorIs(t, documents.Save(t.Context(), recording), ledger.ErrSuperseded)
+}
+
+// A recorder that has lost a recording writes what became of its own part into the document of the one that has it now,
+// which keeps that when it saves its own.
+func TestTheEndOfAnotherRecordersPartIsKept(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			documents := ledger.Documents{Store: store}
+			old, err := documents.Reserve(t.Context(), ledger.NewRecording(command.NewStart("room", "alice", time.Now())), "name")
+			require.NoError(t, err)
+			old.Epoch, old.State = 1, ledger.Active
+			old.Parts = []ledger.Part{{Key: "one", State: ledger.Draining, Tracks: []ledger.TrackReport{}}}
+			require.NoError(t, documents.Save(t.Context(), old))
+			successor := old
+			successor.Epoch = 2
+			successor.Parts = append(slices.Clone(old.Parts), ledger.Part{Key: "two", State: ledger.Active, Tracks: []ledger.TrackReport{}})
+			require.NoError(t, documents.Save(t.Context(), successor))
+			done := ledger.Part{Key: "one", State: ledger.Completed, Size: 7, Tracks: []ledger.TrackReport{}}
+			late := ledger.Part{Key: "one.drained", State: ledger.Completed, Tracks: []ledger.TrackReport{}}
+			require.NoError(t, documents.Amend(t.Context(), old, []ledger.Part{done, late}))
+			require.NoError(t, documents.Save(t.Context(), successor))
+			now, err := documents.ByID(t.Context(), old.ID)
+			require.NoError(t, err)
+			require.Equal(t, 2, now.Epoch)
+			require.Equal(t, []ledger.Part{done, successor.Parts[1], late}, now.Parts)
+		})
+	}
 }

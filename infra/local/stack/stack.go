@@ -53,6 +53,7 @@ type Stack struct {
 	liveKit   *Process
 	s3        *Process
 	sqsDown   atomic.Bool
+	disturbed atomic.Bool
 	processes []*Process
 	servers   []*http.Server
 }
@@ -141,6 +142,10 @@ func (s *Stack) startSQS(ctx context.Context) error {
 	if err := s.serve(s.SQSPort, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.sqsDown.Load() {
 			http.Error(w, "out of order", http.StatusServiceUnavailable)
+			return
+		}
+		if s.disturbed.Load() {
+			disturb(queues, w, r)
 			return
 		}
 		queues.ServeHTTP(w, r)

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"livekit-recorder/infra/local/chaos"
+	"livekit-recorder/infra/local/stack"
+)
+
+const (
+	chaosPeople    = 6
+	chaosRecorders = 3
+	// chaosTimeout bounds all of it.
+	chaosTimeout = 15 * time.Minute
+)
+
+// survive injects every fault of the chaos package, and prints what each has cost.
+func survive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, chaosTimeout)
+	defer cancel()
+	build, bin, media, err := layout()
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "recorder-chaos-")
+	if err != nil {
+		return err
+	}
+	s, err := stack.Start(ctx, stack.Options{
+		Tools: bin, Binaries: build, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
+		AutoRecord: chaos.Room + "/*",
+	})
+	defer s.Stop()
+	if err != nil {
+		return err
+	}
+	report, err := chaos.Run(ctx, s, media, chaosPeople, chaosRecorders, chaos.Faults(), step)
+	if err != nil {
+		return fmt.Errorf("%w (logs are in %s)", err, work)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
+	fmt.Fprintln(w, "\n| fault\t| recordings hit\t| lost at most\t| went on after\t|")
+	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t|")
+	for _, row := range report.Rows {
+		fmt.Fprintf(w, "| %s\t| %d of %d\t| %.1f s\t| %.1f s\t|\n", row.Name, row.Hit, chaosPeople, max(0, row.Lost.Seconds()), row.Resume.Seconds())
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, fault := range report.Faults {
+		err = errors.Join(err, errors.New(fault))
+	}
+	if err != nil {
+		return fmt.Errorf("%w (logs and files are in %s)", err, work)
+	}
+	fmt.Printf("\n%d files, all of them decode; nothing else is in the bucket, and nobody was recorded twice.\n", report.Parts)
+	return os.RemoveAll(work)
+}

@@ -1,0 +1,233 @@
+// Package chaos records several people with several recorders while recorders are killed, queues repeat and reorder
+// messages, and the bucket, the queue and LiveKit go away and come back; and then checks, from the bucket alone, what was
+// lost.
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"livekit-recorder/infra/local/participant"
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/shared/ledger"
+)
+
+// Room is the room that everybody is in; the system must record whoever joins it.
+const Room = "chaos"
+
+// Fault is something that goes wrong.
+type Fault struct {
+	Name string
+	// Lossless says that not a second may be lost.
+	Lossless bool
+	// Rare faults are in `make chaos` only.
+	Rare bool
+	// Settle is how long it takes at most until everybody is recorded again.
+	Settle time.Duration
+	inject func(*arena, context.Context) error
+}
+
+// Faults returns all of them. Lengths are about the limits that matter: SQS takes a recorder for dead after 30 s.
+func Faults() []Fault {
+	return []Fault{
+		{Name: "garbage on the queues", Lossless: true, Settle: 2 * time.Second, inject: (*arena).garbage},
+		{Name: "recorder terminated (SIGTERM)", Lossless: true, Settle: 25 * time.Second, inject: (*arena).terminate},
+		{Name: "recorder killed (SIGKILL)", Settle: 50 * time.Second, inject: (*arena).kill},
+		{Name: "S3 away for 15 s", Rare: true, Lossless: true, Settle: 5 * time.Second, inject: (*arena).withoutS3},
+		{Name: "SQS away for 40 s", Rare: true, Lossless: true, Settle: 25 * time.Second, inject: (*arena).withoutSQS},
+		{Name: "LiveKit killed and started again", Rare: true, Settle: 20 * time.Second, inject: (*arena).withoutLiveKit},
+	}
+}
+
+// arena is where it happens.
+type arena struct {
+	system    *stack.Stack
+	recorders []*stack.Process
+}
+
+// person is somebody who is recorded.
+type person struct {
+	*participant.Participant
+	name   string
+	joined time.Time
+	left   time.Time
+}
+
+// injected is a fault that has happened.
+type injected struct {
+	Fault
+	at, over time.Time
+}
+
+// Run lets people join, injects the faults one after the other, in an order of their own each time, and lets people
+// leave. The system must be up, without recorders.
+func Run(ctx context.Context, s *stack.Stack, media string, people, recorders int, faults []Fault, say func(string, ...any)) (Report, error) {
+	a := &arena{system: s}
+	for range recorders {
+		if err := a.start(ctx); err != nil {
+			return Report{}, err
+		}
+	}
+	s.DisturbSQS(true)
+	all, err := a.enter(media, people)
+	defer func() {
+		for _, p := range all {
+			p.Leave()
+		}
+	}()
+	if err != nil {
+		return Report{}, err
+	}
+	if err := a.everybodyRecorded(ctx, all); err != nil {
+		return Report{}, err
+	}
+	var happened []injected
+	for _, n := range rand.Perm(len(faults)) {
+		f := injected{Fault: faults[n], at: time.Now()}
+		say("%s", f.Name)
+		if err := f.inject(a, ctx); err != nil {
+			return Report{}, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if err := pass(ctx, f.Settle); err != nil {
+			return Report{}, err
+		}
+		f.over = time.Now()
+		happened = append(happened, f)
+	}
+	say("everybody leaves")
+	var leaving sync.WaitGroup
+	for _, p := range all {
+		leaving.Go(func() {
+			p.Leave()
+			p.left = time.Now()
+		})
+	}
+	leaving.Wait()
+	return a.check(ctx, all, happened)
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func (a *arena) start(ctx context.Context) error {
+	p, err := a.system.StartRecorder(ctx, "HAND_OVER_TIMEOUT=40s", "REJOIN_WINDOW=30s")
+	a.recorders = append(a.recorders, p)
+	return err
+}
+
+func (a *arena) enter(media string, people int) (all []*person, err error) {
+	codecs := []string{"vp8", "h264", "vp9"}
+	for n := range people {
+		name := "person-" + strconv.Itoa(n)
+		p, err := participant.Join(a.system.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, Room, name, media)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, &person{Participant: p, name: name, joined: time.Now()})
+		if _, err = p.Microphone(); err == nil {
+			_, err = p.Camera(codecs[n%len(codecs)])
+		}
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (a *arena) everybodyRecorded(ctx context.Context, people []*person) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, p := range people {
+		if _, err := a.recording(ctx, p, func(r ledger.Recording) bool { return r.State == ledger.Active }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recording returns a person's recording when it is as wanted.
+func (a *arena) recording(ctx context.Context, p *person, wanted func(ledger.Recording) bool) (ledger.Recording, error) {
+	rest := stack.REST{Base: a.system.API}
+	for {
+		all, err := rest.List(ctx, Room, p.name)
+		if err != nil && ctx.Err() == nil {
+			return ledger.Recording{}, err
+		}
+		for _, r := range all {
+			if len(r.Parts) > 0 && wanted(r) { // those without parts are the duplicates of its start
+				return r, nil
+			}
+		}
+		if err := pass(ctx, 200*time.Millisecond); err != nil {
+			return ledger.Recording{}, fmt.Errorf("recording of %s: %w, so far %v", p.name, err, all)
+		}
+	}
+}
+
+// victim takes the recorder that has been there for longest out of the list: it has recordings.
+func (a *arena) victim() *stack.Process {
+	p := a.recorders[0]
+	a.recorders = a.recorders[1:]
+	return p
+}
+
+func (a *arena) terminate(ctx context.Context) error {
+	p := a.victim()
+	if err := a.start(ctx); err != nil { // as a deployment does: the new one first
+		return err
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return p.Wait(ctx)
+}
+
+func (a *arena) kill(ctx context.Context) error {
+	a.victim().Kill()
+	return a.start(ctx)
+}
+
+func (a *arena) withoutS3(ctx context.Context) error {
+	a.system.StopS3()
+	if err := pass(ctx, 15*time.Second); err != nil {
+		return err
+	}
+	return a.system.StartS3(ctx)
+}
+
+func (a *arena) withoutSQS(ctx context.Context) error {
+	a.system.CutSQS(true)
+	defer a.system.CutSQS(false)
+	return pass(ctx, 40*time.Second)
+}
+
+func (a *arena) withoutLiveKit(ctx context.Context) error {
+	return a.system.RestartLiveKit(ctx, time.Second)
+}
+
+func (a *arena) garbage(ctx context.Context) error {
+	client := a.system.SQSClient()
+	for _, queue := range []string{a.system.StartQueue, a.system.ControlQueue} {
+		for _, body := range []string{"not json", "{}", `{"version":99}`, `{"version":1,"action":"start","room":"x"}`} {
+			if _, err := client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: &body}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

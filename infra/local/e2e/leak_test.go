@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/shared/ledger"
+)
+
+// lastLoad is the recorder's newest report of its load.
+func lastLoad(t *testing.T, p *stack.Process) (load struct {
+	Time       time.Time `json:"time"`
+	Recordings int
+	Goroutines int
+}) {
+	t.Helper()
+	log, err := os.Open(p.LogPath)
+	require.NoError(t, err)
+	defer log.Close()
+	scanner := bufio.NewScanner(log)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		var line struct{ Msg string }
+		if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Msg == "load" {
+			require.NoError(t, json.Unmarshal(scanner.Bytes(), &load))
+		}
+	}
+	require.NoError(t, scanner.Err())
+	return load
+}
+
+func openFiles(t *testing.T, p *stack.Process) int {
+	t.Helper()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	require.NoError(t, err)
+	return len(files)
+}
+
+// Two hundred recordings leave no goroutine and no open file behind.
+func TestTwoHundredRecordingsLeakNothing(t *testing.T) {
+	t.Parallel()
+	const rooms, each = 10, 20
+	s := ownSystem(t)
+	recorder, err := s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return lastLoad(t, recorder).Goroutines > 0 }, 10*time.Second, 100*time.Millisecond)
+	before, files := lastLoad(t, recorder), openFiles(t, recorder)
+	rest := stack.REST{Base: s.API}
+	var cycles errgroup.Group
+	for n := range rooms {
+		room := fmt.Sprint("leak-", n)
+		publish(t, enter(t, s, room, "alice"), "")
+		cycles.Go(func() error {
+			for range each {
+				r, err := rest.Start(t.Context(), map[string]string{"room": room, "participant": "alice"})
+				if err != nil {
+					return err
+				}
+				if err := until(t, rest, r.ID, func(r ledger.Recording) bool { return r.Session != "" }); err != nil {
+					return err
+				}
+				if err := rest.Stop(t.Context(), map[string]string{"id": r.ID}); err != nil {
+					return err
+				}
+				if err := until(t, rest, r.ID, ledger.Recording.Final); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, cycles.Wait())
+	ended := time.Now()
+	require.Eventually(t, func() bool { return lastLoad(t, recorder).Time.After(ended.Add(time.Second)) }, 2*time.Minute, time.Second)
+	after := lastLoad(t, recorder)
+	t.Logf("before: %+v, %d files; after: %+v, %d files", before, files, after, openFiles(t, recorder))
+	require.Zero(t, after.Recordings)
+	require.LessOrEqual(t, after.Goroutines, before.Goroutines+20, "idle connections to S3 and SQS have some")
+	require.LessOrEqual(t, openFiles(t, recorder), files+20)
+}
+
+// until waits for a recording's document.
+func until(t *testing.T, rest stack.REST, id string, done func(ledger.Recording) bool) error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		r, err := rest.Get(t.Context(), id)
+		switch {
+		case err != nil:
+			return err
+		case done(r):
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("recording %s is still %s: %s", id, r.State, r.Reason)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
