@@ -119,6 +119,9 @@ func (s *Studio) Record(ctx context.Context, c command.Command, offer func()) er
 		verdict, epoch, current, err = s.Ledger.Start(durable, c)
 		return err
 	})
+	if errors.Is(context.Cause(ctx), command.ErrHandOver) && err != nil {
+		return command.ErrHandOver
+	}
 	if err != nil {
 		return err
 	}

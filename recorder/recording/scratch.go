@@ -26,14 +26,19 @@ const reasonKilled = "its recorder was killed, and the file finished from its di
 // scratchTimeout bounds the recovering of what lies on the disk: recordings wait for it.
 const scratchTimeout = 3 * time.Minute
 
-// OpenScratch makes this recorder's own scratch directory.
+// OpenScratch makes this recorder's own scratch directory. It gets its name when it is locked: another recorder that starts
+// on this disk would take it for a dead one's.
 func (s *Studio) OpenScratch() error {
-	if err := os.MkdirAll(s.Scratch, 0o755); err != nil {
+	unlocked := filepath.Join(filepath.Dir(s.Scratch), ".new-"+filepath.Base(s.Scratch))
+	if err := os.MkdirAll(unlocked, 0o755); err != nil {
 		return fmt.Errorf("make scratch directory: %w", err)
 	}
 	var err error
-	if s.lock, err = lock(s.Scratch); err != nil {
+	if s.lock, err = lock(unlocked); err != nil {
 		return fmt.Errorf("lock scratch directory: %w", err)
+	}
+	if err := os.Rename(unlocked, s.Scratch); err != nil {
+		return fmt.Errorf("make scratch directory: %w", err)
 	}
 	return nil
 }
@@ -95,7 +100,10 @@ func (s *Studio) recoverDirectory(ctx context.Context, directory string) {
 		if err := s.recoverFile(ctx, path, log); err != nil {
 			log.WithError(err).Error("file of a killed recorder could not be stored, it stays on disk")
 		}
-		_ = os.Remove(filepath.Dir(path)) // when it is empty
+	}
+	recordings, _ := filepath.Glob(filepath.Join(directory, "*")) // the pattern is a good one
+	for _, recording := range recordings {
+		_ = os.Remove(recording) // if it is empty
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // Recover makes a file that a recorder was uploading when it vanished appear in the bucket: from the parts of its
-// multipart upload and the tail objects behind them. It returns the file's size in bytes, or [ledger.ErrNotFound] if nothing ever reached the bucket. Whole says that
-// the recorder had finished the file itself. It may be called again if it fails.
+// multipart upload and the tail objects behind them. It returns the file's size in bytes, or [ledger.ErrNotFound] if
+// nothing ever reached the bucket. Whole says that the file was there already. It may be called again if it fails.
 func (s *S3) Recover(ctx context.Context, name, container string) (size int64, whole bool, err error) {
 	key := s.Key(name)
 	upload, err := s.unfinished(ctx, key)
@@ -29,24 +29,40 @@ func (s *S3) Recover(ctx context.Context, name, container string) (size int64, w
 	if err != nil {
 		return 0, false, err
 	}
+	size, whole, err = s.exists(ctx, key)
 	switch {
+	case err != nil:
+	case whole && upload != "": // the one of a repair that was cut off
+		err = s.abort(ctx, key, upload)
+	case whole:
 	case upload != "":
 		err = s.finish(ctx, key, container, upload, chunks)
 	case len(chunks) > 0:
 		err = s.join(ctx, key, container, chunks)
 	}
+	if err == nil && !whole {
+		var there bool
+		if size, there, err = s.exists(ctx, key); err == nil && !there {
+			err = fmt.Errorf("recover %s: %w", key, ledger.ErrNotFound)
+		}
+	}
 	if err != nil {
 		return 0, false, err
 	}
+	return size, whole, s.remove(ctx, chunks)
+}
+
+// exists says whether there is an object, and its size in bytes.
+func (s *S3) exists(ctx context.Context, key string) (size int64, there bool, err error) {
 	head, err := s.Client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.Bucket, Key: &key})
-	if err != nil {
-		var missing *types.NotFound
-		if errors.As(err, &missing) {
-			return 0, false, fmt.Errorf("recover %s: %w", key, ledger.ErrNotFound)
-		}
-		return 0, false, fmt.Errorf("recover %s: %w", key, err)
+	var missing *types.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, fmt.Errorf("look for %s: %w", key, err)
 	}
-	return aws.ToInt64(head.ContentLength), upload == "" && len(chunks) == 0, s.remove(ctx, chunks)
+	return aws.ToInt64(head.ContentLength), true, nil
 }
 
 // Resume goes on with a file that a recorder on this disk was uploading when it was killed: the parts that had arrived, and
@@ -54,7 +70,13 @@ func (s *S3) Recover(ctx context.Context, name, container string) (size int64, w
 func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload, error) {
 	u := s.newUpload(path, name, container)
 	close(u.done) // the file does not grow any more
-	var err error
+	_, there, err := s.exists(ctx, u.key)
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		return nil, fmt.Errorf("resume %s: %w", u.key, ledger.ErrSuperseded)
+	}
 	if u.id, err = s.unfinished(ctx, u.key); err != nil {
 		return nil, err
 	}
@@ -63,17 +85,8 @@ func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload,
 	}
 	if u.id != "" {
 		u.etags, u.uploaded, err = s.arrived(ctx, u.key, u.id)
-		return u, err
 	}
-	_, err = s.Client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.Bucket, Key: &u.key})
-	var missing *types.NotFound
-	switch {
-	case errors.As(err, &missing):
-		return u, nil
-	case err != nil:
-		return nil, fmt.Errorf("resume %s: %w", u.key, err)
-	}
-	return nil, fmt.Errorf("resume %s: %w", u.key, ledger.ErrSuperseded)
+	return u, err
 }
 
 // arrived lists the parts of an upload that follow each other from the first on, and how many bytes they are.

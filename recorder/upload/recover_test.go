@@ -140,3 +140,48 @@ func TestResumedUploadHasTheWholeFile(t *testing.T) {
 		})
 	}
 }
+
+// A recorder that vanishes between storing a file and tidying up has lost nothing, and nothing is made of the leftovers.
+func TestStoredFileIsNotReplacedByItsLeftovers(t *testing.T) {
+	s, _, storage := bucket(t)
+	file := newFile(t)
+	u := s.Begin(file.Name(), "a/b.webm", "webm")
+	file.grow(t, 1000)
+	require.NoError(t, u.putTail(t.Context()))
+	file.grow(t, 1000)
+	u.chunks, u.stored = nil, false // it does not come to remove them
+	_, err := u.Finish(t.Context())
+	require.NoError(t, err)
+	_, err = s.Client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &s.Bucket, Key: &u.key})
+	require.NoError(t, err)
+	uploads, tails := left(t, s)
+	require.Equal(t, 2, uploads+tails)
+	size, whole, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	require.NoError(t, err)
+	require.True(t, whole)
+	require.EqualValues(t, 2000, size)
+	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
+	require.NoError(t, err)
+	require.Equal(t, file.content, content)
+	uploads, tails = left(t, s)
+	require.Zero(t, uploads+tails)
+}
+
+// An answer that gets lost does not make a stored file a lost one.
+func TestCompletionWhoseAnswerIsLostCounts(t *testing.T) {
+	s, _, storage := bucket(t)
+	file := newFile(t)
+	u := s.Begin(file.Name(), "a/b.webm", "webm")
+	file.grow(t, 7<<20)
+	vanish(u)
+	require.NoError(t, u.advance(t.Context()))
+	size, err := u.size()
+	require.NoError(t, err)
+	require.NoError(t, u.complete(t.Context(), size)) // and nobody hears of it
+	stored, err := u.Finish(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 7<<20, stored)
+	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
+	require.NoError(t, err)
+	require.Equal(t, file.content, content)
+}

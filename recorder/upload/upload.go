@@ -225,7 +225,7 @@ func (u *Upload) Finish(ctx context.Context) (int64, error) {
 	default:
 		err = u.complete(ctx, size)
 	}
-	if err != nil {
+	if err != nil && !u.completed(ctx, size) {
 		return 0, u.superseded(ctx, err)
 	}
 	u.stored = true
@@ -275,6 +275,12 @@ func (u *Upload) complete(ctx context.Context, size int64) error {
 		return fmt.Errorf("complete multipart upload: %w", err)
 	}
 	return nil
+}
+
+// completed says whether the file is in the bucket, whole, although its completion has failed: the answer can get lost.
+func (u *Upload) completed(ctx context.Context, size int64) bool {
+	stored, there, err := u.s3.exists(ctx, u.key)
+	return err == nil && there && stored == size
 }
 
 // superseded says so if an error is due to another recorder, which took this one for dead and has completed the upload.
