@@ -94,13 +94,16 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	defer studio.CloseScratch()
 	studio.RecoverScratch(ctx)
 	studio.Rooms.OnStop = func(id string) { studio.Check(id) }
+	cpu := &cpuMeter{}
 	w := &worker.Worker{
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
 		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop,
-		MaxRecordings: s.maxRecordings, HasRoom: studio.HasSpace, Log: entry,
+		MaxRecordings: s.maxRecordings, HasRoom: func() bool { return studio.HasSpace() && !cpu.Busy() }, Log: entry,
 	}
 	entry.WithField("maxRecordings", s.maxRecordings).Info("recorder ready")
+	go cpu.Run(ctx)
+	go reportMetrics(ctx, studio, s.maxRecordings, cpu, entry)
 	return serve(ctx, s, w, studio, notifier, entry)
 }
 
@@ -113,7 +116,6 @@ func serve(ctx context.Context, s settings, w *worker.Worker, studio *recording.
 		close(finished)
 	}()
 	go studio.WatchScratch(context.WithoutCancel(ctx)) // ends with the process: what runs must be kept within bounds
-	go reportMetrics(ctx, studio, s.maxRecordings, log)
 	if s.ecsAgent != "" {
 		task := &protection.Task{Agent: s.ecsAgent, Running: studio.Running, Log: log}
 		go task.Run(ctx)

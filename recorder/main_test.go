@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -70,4 +71,16 @@ func TestMetricsAreInEmbeddedMetricFormat(t *testing.T) {
 	require.Equal(t, [][]string{{}}, line.AWS.CloudWatchMetrics[0].Dimensions)
 	require.EqualValues(t, 3, line.Recordings)
 	require.EqualValues(t, 4096, line.ScratchBytes)
+}
+
+func TestProcessorTimeIsMeasured(t *testing.T) {
+	before := cpuTime()
+	for sum, began := 0, time.Now(); time.Since(began) < 50*time.Millisecond; sum++ {
+		_ = sum * sum
+	}
+	require.Greater(t, cpuTime(), before)
+	m := &cpuMeter{}
+	require.False(t, m.Busy())
+	m.share.Store(math.Float64bits(0.9))
+	require.True(t, m.Busy())
 }

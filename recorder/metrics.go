@@ -24,11 +24,11 @@ type metric struct {
 
 // reportMetrics logs how loaded the recorder is, until ctx is done: as ordinary fields, and in CloudWatch's embedded metric
 // format (CloudWatch user guide, "Embedded metric format specification"), so that nothing else is needed to graph them.
-func reportMetrics(ctx context.Context, studio *recording.Studio, capacity int, log logrus.FieldLogger) {
+func reportMetrics(ctx context.Context, studio *recording.Studio, capacity int, cpu *cpuMeter, log logrus.FieldLogger) {
 	ticker := time.NewTicker(metricsInterval)
 	defer ticker.Stop()
 	for {
-		logMetrics(log, time.Now(), load(studio, capacity))
+		logMetrics(log, time.Now(), load(studio, capacity, cpu))
 		select {
 		case <-ctx.Done():
 			return
@@ -37,14 +37,15 @@ func reportMetrics(ctx context.Context, studio *recording.Studio, capacity int, 
 	}
 }
 
-func load(studio *recording.Studio, capacity int) []metric {
+func load(studio *recording.Studio, capacity int, cpu *cpuMeter) []metric {
 	running, full := studio.Running(), 0.0
-	if running >= capacity || !studio.HasSpace() {
+	if running >= capacity || !studio.HasSpace() || cpu.Busy() {
 		full = 1
 	}
 	return []metric{
 		{"Recordings", "Count", float64(running)}, {"Capacity", "Count", float64(capacity)}, {"Full", "Count", full},
 		{"ScratchBytes", "Bytes", float64(studio.ScratchUsed())}, {"DroppedDatagrams", "Count", droppedDatagrams()},
+		{"CPU", "Percent", 100 * cpu.Share()},
 		{"Goroutines", "Count", float64(runtime.NumGoroutine())},
 	}
 }

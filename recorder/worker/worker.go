@@ -5,6 +5,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 const (
 	// visibility is how long SQS waits for a sign of life before it hands a message to another recorder.
 	visibility = 30 * time.Second
-	// renewal is the time between two signs of life: two may be lost.
+	// renewal is the time between two signs of life, at most: two may be lost.
 	renewal = 10 * time.Second
 	// handOver is how long before SQS's limit of 12 hours in flight a recording is given to a fresh message receipt.
 	handOver = 10 * time.Minute
@@ -252,13 +253,12 @@ func (w *Worker) endAll() {
 
 // renew keeps the held messages invisible to other recorders.
 func (w *Worker) renew(ctx context.Context) {
-	ticker := time.NewTicker(renewal)
-	defer ticker.Stop()
 	for {
+		jitter := time.Duration(rand.Int64N(int64(renewal / 5))) // so that recorders that started together do not call together
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(renewal - jitter):
 		}
 		w.renewAll(ctx)
 	}
