@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -24,26 +23,16 @@ const (
 func survive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, chaosTimeout)
 	defer cancel()
-	build, bin, media, err := layout()
-	if err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp("", "recorder-chaos-")
-	if err != nil {
-		return err
-	}
-	s, err := stack.Start(ctx, stack.Options{
-		Tools: bin, Binaries: build, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
-		AutoRecord: chaos.Room + "/*",
+	return inSystem(ctx, "chaos", chaos.Room+"/*", func(s *stack.Stack, _, media string) error {
+		report, err := chaos.Run(ctx, s, media, chaosPeople, chaosRecorders, chaos.Faults(), step)
+		if err != nil {
+			return err
+		}
+		return printChaos(report)
 	})
-	defer s.Stop()
-	if err != nil {
-		return err
-	}
-	report, err := chaos.Run(ctx, s, media, chaosPeople, chaosRecorders, chaos.Faults(), step)
-	if err != nil {
-		return fmt.Errorf("%w (logs are in %s)", err, work)
-	}
+}
+
+func printChaos(report chaos.Report) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "\n| fault\t| recordings hit\t| lost at most\t| went on after\t|")
 	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t|")
@@ -53,12 +42,12 @@ func survive(ctx context.Context) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	var err error
 	for _, fault := range report.Faults {
 		err = errors.Join(err, errors.New(fault))
 	}
-	if err != nil {
-		return fmt.Errorf("%w (logs and files are in %s)", err, work)
+	if err == nil {
+		fmt.Printf("\n%d files, all of them decode; nothing else is in the bucket, and nobody was recorded twice.\n", report.Parts)
 	}
-	fmt.Printf("\n%d files, all of them decode; nothing else is in the bucket, and nobody was recorded twice.\n", report.Parts)
-	return os.RemoveAll(work)
+	return err
 }

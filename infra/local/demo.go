@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -30,33 +29,13 @@ const (
 func demo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	build, bin, media, err := layout()
-	if err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp("", "recorder-demo-")
-	if err != nil {
-		return err
-	}
-	step("starting LiveKit, SQS, S3, the Lambda and a recorder (logs in %s)", work)
-	s, err := stack.Start(ctx, stack.Options{
-		Tools: bin, Binaries: build, Work: work, BucketRoot: filepath.Join(work, "s3"), AutoRecord: "webhook-room/*",
+	return inSystem(ctx, "demo", "webhook-room/*", func(s *stack.Stack, _, media string) error {
+		if _, err := s.StartRecorder(ctx); err != nil {
+			return err
+		}
+		return play(ctx, s, media)
 	})
-	defer s.Stop()
-	if err == nil {
-		_, err = s.StartRecorder(ctx)
-	}
-	if err == nil {
-		err = play(ctx, s, media)
-	}
-	s.Stop() // before its directory goes
-	if err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
-		return fmt.Errorf("%w (logs are in %s)", err, work)
-	}
-	return errors.Join(err, os.RemoveAll(work))
 }
-
-func step(format string, args ...any) { fmt.Printf("▸ "+format+"\n", args...) }
 
 func play(ctx context.Context, s *stack.Stack, media string) error {
 	client := stack.REST{Base: s.API}

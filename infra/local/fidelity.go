@@ -24,40 +24,23 @@ const atOnce = 3
 // measure plays all cases of the fidelity package, or those whose names contain ONLY, and prints a table of what was
 // found in their files. FIDELITY_MINUTES adds a long call.
 func measure(ctx context.Context) error {
-	build, bin, media, err := layout()
-	if err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp("", "recorder-fidelity-")
-	if err != nil {
-		return err
-	}
 	cases, err := chosen()
 	if err != nil {
 		return err
 	}
-	s, err := stack.Start(ctx, stack.Options{
-		Tools: bin, Binaries: build, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
-		AutoRecord: fidelity.RoomPrefix + "*/*",
+	return inSystem(ctx, "fidelity", fidelity.RoomPrefix+"*/*", func(s *stack.Stack, work, media string) error {
+		if _, err := s.StartRecorder(ctx); err != nil {
+			return err
+		}
+		modules := filepath.Join(filepath.Dir(s.Tools), "browser")
+		b, err := browser.Start(ctx, modules, filepath.Join(s.BucketRoot, stack.Bucket))
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		bench := &fidelity.Bench{System: s, Work: filepath.Join(work, "cases"), Media: media, Browser: b}
+		return table(cases, playAll(ctx, bench, cases))
 	})
-	defer s.Stop()
-	if err == nil {
-		_, err = s.StartRecorder(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	b, err := browser.Start(ctx, filepath.Join(filepath.Dir(bin), "browser"), filepath.Join(s.BucketRoot, stack.Bucket))
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	bench := &fidelity.Bench{System: s, Work: filepath.Join(work, "cases"), Media: media, Browser: b}
-	lines := playAll(ctx, bench, cases)
-	if err := table(cases, lines); err != nil {
-		return fmt.Errorf("%w (logs and files are in %s)", err, work)
-	}
-	return os.RemoveAll(work)
 }
 
 func chosen() (cases []fidelity.Case, err error) {

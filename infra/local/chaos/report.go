@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"livekit-recorder/infra/local/analyse"
 	"livekit-recorder/infra/local/stack"
 	"livekit-recorder/shared/ledger"
@@ -82,7 +80,11 @@ func (a *arena) check(ctx context.Context, people []*person, happened []injected
 		}
 	}
 	report.limits(happened)
-	return report, a.leftovers(ctx, &report, recordings)
+	left, err := a.system.Leftovers(ctx, recordings...)
+	for _, what := range left {
+		report.fault("%s was left behind", what)
+	}
+	return report, err
 }
 
 // timeline finds what a recording lacks, and which fault was the reason.
@@ -152,37 +154,4 @@ func (r *Report) limits(happened []injected) {
 			r.fault("%s: %.1f s were lost, at most %.0f are allowed", f.Name, row.Lost.Seconds(), (lostByKill + takeOver).Seconds())
 		}
 	}
-}
-
-// leftovers finds what is in the bucket, and nobody's file.
-func (a *arena) leftovers(ctx context.Context, report *Report, recordings []ledger.Recording) error {
-	expected := map[string]bool{}
-	for _, r := range recordings {
-		expected[stack.Directory+"/"+ledger.DocumentKey(r.File)] = true
-		for _, part := range r.Parts {
-			expected[part.Key] = true
-		}
-	}
-	client, bucket := a.system.S3Client(), stack.Bucket
-	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &bucket})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, object := range page.Contents {
-			state := strings.HasPrefix(*object.Key, stack.Directory+"/.ledger/") || strings.HasPrefix(*object.Key, stack.Directory+"/.recordings/")
-			if !state && !expected[*object.Key] {
-				report.fault("%s was left behind", *object.Key)
-			}
-		}
-	}
-	uploads, err := client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &bucket})
-	if err != nil {
-		return err
-	}
-	for _, u := range uploads.Uploads {
-		report.fault("the multipart upload of %s was left behind", *u.Key)
-	}
-	return nil
 }

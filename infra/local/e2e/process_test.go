@@ -7,12 +7,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/webhook"
 	"github.com/stretchr/testify/require"
@@ -198,24 +196,9 @@ func TestKilledRecorderGoesOnFromItsDisk(t *testing.T) {
 // from the making of them.
 func onlyFiles(t *testing.T, s *stack.Stack, recordings ...ledger.Recording) {
 	t.Helper()
-	expected := map[string]bool{}
-	for _, r := range recordings {
-		expected[stack.Directory+"/"+ledger.DocumentKey(r.File)] = true
-		for _, part := range r.Parts {
-			expected[part.Key] = true
-		}
-	}
-	client := s.S3Client()
-	bucket := stack.Bucket
-	objects, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+	left, err := s.Leftovers(t.Context(), recordings...)
 	require.NoError(t, err)
-	for _, object := range objects.Contents {
-		state := strings.HasPrefix(*object.Key, stack.Directory+"/.ledger/") || strings.HasPrefix(*object.Key, stack.Directory+"/.recordings/")
-		require.True(t, state || expected[*object.Key], "%s was left behind", *object.Key)
-	}
-	uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
-	require.NoError(t, err)
-	require.Empty(t, uploads.Uploads)
+	require.Empty(t, left)
 }
 
 // A stop goes to whichever recorder takes it; the one that records hears of it.
