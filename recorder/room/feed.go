@@ -43,12 +43,10 @@ func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk
 	}
 	f.receiver = &track.Receiver{
 		Codec: codec, Source: remote{t}, Base: base, Stereo: pub.TrackInfo().GetStereo(),
+		Retransmit:      func(numbers []uint16) { f.retransmit(uint32(t.SSRC()), numbers) },
 		RequestKeyFrame: func() { rp.WritePLI(t.SSRC()) },
 		Emit:            f.emit,
 		Warn:            (&throttle{log: f.log}).warn,
-	}
-	if codec.Kind == track.Audio {
-		f.receiver.Retransmit = func(numbers []uint16) { f.retransmit(uint32(t.SSRC()), numbers) }
 	}
 	f.receiver.Init()
 	f.track = &Track{SID: pub.SID(), Source: SourceName(pub.Source()), Codec: codec, receiver: f.receiver}
@@ -115,8 +113,8 @@ func (f *feed) ready(key bool) []*Following {
 	return ready
 }
 
-// retransmit asks the server for packets again. The SDK has not negotiated that for audio, but the server keeps audio
-// packets for it as well.
+// retransmit asks the server for packets again. The SDK has not negotiated that for audio, and gives up early for video;
+// the server keeps packets of both.
 func (f *feed) retransmit(ssrc uint32, numbers []uint16) {
 	receiver := f.publication.Receiver()
 	if receiver == nil {

@@ -29,7 +29,8 @@ func newSimulated(t *testing.T, mime string, base *Timebase, ppm float64, interv
 	codec, ok := CodecOf(mime)
 	require.True(t, ok)
 	s := &simulated{sender: sender{float64(codec.ClockRate), ppm, first}, interval: interval, sequence: 65000, sent: map[int64]time.Duration{}}
-	s.Receiver = &Receiver{Codec: codec, Base: base, RequestKeyFrame: func() {}, Warn: func(err error) { t.Error(err) }}
+	s.Receiver = &Receiver{Codec: codec, Base: base, RequestKeyFrame: func() {},
+		Retransmit: func([]uint16) {}, Warn: func(err error) { t.Error(err) }}
 	began := time.Now()
 	s.Emit = func(f Frame) {
 		captured, ok := s.sent[f.Timestamp&0xffffffff]

@@ -5,9 +5,14 @@ import (
 	"time"
 )
 
+// slew bounds how fast a clock is corrected: 5 ms per second of sound cannot be heard, and 30 ms per second of pictures,
+// which is a millisecond of a frame's length, cannot be seen.
+var slew = map[Kind]float64{Audio: 0.005, Video: 0.030}
+
 const (
-	// maxSlew bounds how fast a clock is corrected: 5 ms per second of media can neither be seen nor heard.
-	maxSlew = 0.005
+	// step is a difference between a report and what was expected of it that is no noise: the sender has changed its
+	// layer, whose timestamps a LiveKit server continues by an estimate that can be a frame off.
+	step = 8 * time.Millisecond
 	// maxSkew is the largest error of a media clock's rate that is believed: quartzes are within some 100 ppm.
 	maxSkew = 0.001
 	// A clock's rate is measured over at least leastBaseline, where the noise of reports (a few ms) matters little, and
@@ -25,6 +30,7 @@ const (
 // that time never jumps or runs backwards.
 type Clock struct {
 	rate float64 // Hz
+	slew float64 // seconds per second, at most
 	base *Timebase
 
 	anchored bool
@@ -49,15 +55,18 @@ type sample struct {
 	offset time.Duration
 }
 
-// NewClock makes the clock of a track with that RTP clock rate in Hz. Base is shared by the tracks of one participant.
-func NewClock(rate int64, base *Timebase) *Clock { return &Clock{rate: float64(rate), base: base} }
+// NewClock makes the clock of a track with that RTP clock rate in Hz, which is corrected by at most slew seconds per
+// second. Base is shared by the tracks of one participant.
+func NewClock(rate int64, slew float64, base *Timebase) *Clock {
+	return &Clock{rate: float64(rate), slew: slew, base: base}
+}
 
 // Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time, or if the
 // stream has begun anew.
 func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 	at = c.base.fromLocal(at)
 	if c.anchored && at.Sub(c.At(rtp)).Abs() > discontinuity {
-		*c = Clock{rate: c.rate, base: c.base, anchored: true, rtp: rtp, time: at, slewFrom: rtp}
+		*c = Clock{rate: c.rate, slew: c.slew, base: c.base, anchored: true, rtp: rtp, time: at, slewFrom: rtp}
 		return
 	}
 	if c.synced || (c.anchored && asked) {
@@ -85,11 +94,20 @@ func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bo
 	if first {
 		c.level, c.older, c.newer = offset, sample{rtp, offset}, sample{rtp, offset}
 	} else {
-		predicted := c.target(rtp)
-		c.level = predicted + (offset-predicted)/2 // reports are a little noisy
-		c.measureSkew(sample{rtp, offset})
+		c.follow(sample{rtp, offset})
 	}
 	c.reported = rtp
+}
+
+// follow takes what a further report says.
+func (c *Clock) follow(now sample) {
+	predicted := c.target(now.rtp)
+	if off := now.offset - predicted; off.Abs() > step {
+		c.level, c.older, c.newer = now.offset, now, now // the rate is the same as before
+		return
+	}
+	c.level = predicted + (now.offset-predicted)/2 // reports are a little noisy
+	c.measureSkew(now)
 }
 
 func (c *Clock) measureSkew(now sample) {
@@ -123,7 +141,7 @@ func (c *Clock) correction(rtp int64) time.Duration {
 	if rtp <= c.slewFrom {
 		return c.slewOld
 	}
-	limit := time.Duration(float64(c.span(rtp-c.slewFrom)) * maxSlew)
+	limit := time.Duration(float64(c.span(rtp-c.slewFrom)) * c.slew)
 	return c.slewOld + max(-limit, min(limit, c.target(rtp)-c.slewOld))
 }
 

@@ -25,7 +25,7 @@ func TestClockFollowsSkewedClocksForThreeHoursWithoutSteps(t *testing.T) {
 	for name, ppm := range map[string]float64{"exact": 0, "fast": 200, "slow": -200} {
 		t.Run(name, func(t *testing.T) {
 			s := sender{90000, ppm, 12345}
-			c := NewClock(90000, &Timebase{})
+			c := NewClock(90000, slew[Audio], &Timebase{})
 			noise := rand.New(rand.NewPCG(1, 2))
 			var last time.Time
 			const frame = time.Second / 30
@@ -40,7 +40,7 @@ func TestClockFollowsSkewedClocksForThreeHoursWithoutSteps(t *testing.T) {
 				got := c.At(s.rtp(at))
 				if at > 0 {
 					step := got.Sub(last)
-					require.InDelta(t, float64(frame), float64(step), float64(frame)*(maxSlew+300e-6)+12_000, "step at %s", at)
+					require.InDelta(t, float64(frame), float64(step), float64(frame)*(slew[Audio]+300e-6)+12_000, "step at %s", at)
 				}
 				last = got
 				if at > 10*time.Second {
@@ -53,7 +53,7 @@ func TestClockFollowsSkewedClocksForThreeHoursWithoutSteps(t *testing.T) {
 
 func TestClockIsExactFromTheFirstFrameWhenTheReportComesFirst(t *testing.T) {
 	s := sender{48000, 0, 1 << 31}
-	c := NewClock(48000, &Timebase{})
+	c := NewClock(48000, slew[Audio], &Timebase{})
 	c.Arrived(s.rtp(0), origin.Add(70*time.Millisecond), false) // late by 70 ms
 	c.Arrived(s.rtp(20*time.Millisecond), origin.Add(50*time.Millisecond), false)
 	c.Report(s.rtp(3*time.Second), origin.Add(3*time.Second), origin.Add(3*time.Second), 0, false)
@@ -62,7 +62,7 @@ func TestClockIsExactFromTheFirstFrameWhenTheReportComesFirst(t *testing.T) {
 }
 
 func TestClockGoesByTheLeastDelayedPacketUntilAReportComes(t *testing.T) {
-	c := NewClock(1000, &Timebase{})
+	c := NewClock(1000, slew[Audio], &Timebase{})
 	c.Arrived(0, origin.Add(80*time.Millisecond), false)
 	c.Arrived(20, origin.Add(30*time.Millisecond), false)
 	c.Arrived(40, origin.Add(200*time.Millisecond), false)
@@ -72,7 +72,7 @@ func TestClockGoesByTheLeastDelayedPacketUntilAReportComes(t *testing.T) {
 }
 
 func TestClockSlewsALateFirstReport(t *testing.T) {
-	c := NewClock(1000, &Timebase{})
+	c := NewClock(1000, slew[Audio], &Timebase{})
 	c.Arrived(0, origin.Add(100*time.Millisecond), false) // 100 ms of delay
 	before := c.At(10_000)
 	c.Report(10_000, origin.Add(10*time.Second), origin.Add(10*time.Second+100*time.Millisecond), 10_000, true)
@@ -84,7 +84,7 @@ func TestClockSlewsALateFirstReport(t *testing.T) {
 func TestTracksOfOneParticipantShareTheTimebase(t *testing.T) {
 	const ahead = time.Hour // the publisher's clock
 	base := &Timebase{}
-	audio, video := NewClock(48000, base), NewClock(90000, base)
+	audio, video := NewClock(48000, slew[Audio], base), NewClock(90000, slew[Audio], base)
 	audio.Report(0, origin.Add(ahead), origin, 0, false)
 	video.Arrived(0, origin, false)
 	require.Equal(t, audio.At(0), video.At(0), "a track without a report goes by the other one's")
@@ -100,7 +100,7 @@ func TestExtenderSurvivesWraparoundBothWays(t *testing.T) {
 
 func TestAClockThatIsSetAnewDoesNotMoveTheRecording(t *testing.T) {
 	base := &Timebase{}
-	audio, video := NewClock(1000, base), NewClock(1000, base)
+	audio, video := NewClock(1000, slew[Audio], base), NewClock(1000, slew[Audio], base)
 	audio.Report(0, origin, origin, 0, false)
 	video.Report(0, origin, origin, 0, false)
 	const set = 2 * time.Hour
@@ -120,12 +120,12 @@ func TestTheNextSessionsClockGoesOnFromTheLast(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := &Timebase{}
-			NewClock(1000, first).Report(0, origin, origin, 0, false)
+			NewClock(1000, slew[Audio], first).Report(0, origin, origin, 0, false)
 			second := first.Next()
-			waiting := NewClock(1000, second)
+			waiting := NewClock(1000, slew[Audio], second)
 			waiting.Arrived(0, origin, false)
 			require.Equal(t, origin, waiting.At(0), "before its first report it goes by the earlier session's")
-			clock := NewClock(1000, second)
+			clock := NewClock(1000, slew[Audio], second)
 			arrived := origin.Add(time.Minute)
 			clock.Report(5, arrived.Add(c.difference), arrived, 0, false)
 			require.Equal(t, arrived.Add(c.want), clock.At(5))
@@ -134,7 +134,7 @@ func TestTheNextSessionsClockGoesOnFromTheLast(t *testing.T) {
 }
 
 func TestAStreamThatBeginsAnewGoesOnByArrival(t *testing.T) {
-	c := NewClock(1000, &Timebase{})
+	c := NewClock(1000, slew[Audio], &Timebase{})
 	c.Report(0, origin, origin, 0, false)
 	c.Arrived(5000, origin.Add(5*time.Second), true)
 	const unrelated = 1 << 30
@@ -142,4 +142,19 @@ func TestAStreamThatBeginsAnewGoesOnByArrival(t *testing.T) {
 	require.Equal(t, origin.Add(6*time.Second), c.At(unrelated))
 	c.Report(unrelated+1000, origin.Add(7*time.Second-30*time.Millisecond), origin.Add(7*time.Second), unrelated+1000, true)
 	require.Equal(t, origin.Add(67*time.Second-30*time.Millisecond), c.At(unrelated+61_000), "and then by its own reports")
+}
+
+// After a change of layers the timestamps of a video track can be a frame off: its next report counts in full.
+func TestAStepInTheReportsIsFollowedAtOnce(t *testing.T) {
+	const off = 35 * time.Millisecond
+	c := NewClock(90000, slew[Video], &Timebase{})
+	for second := int64(0); second <= 60; second += 3 {
+		at := origin.Add(time.Duration(second) * time.Second)
+		if second >= 30 {
+			at = at.Add(off)
+		}
+		c.Report(second*90000, at, at, second*90000, second > 0)
+	}
+	require.InDelta(t, 0, c.At(61*90000).Sub(origin.Add(61*time.Second+off)).Seconds(), 0.0005)
+	require.InDelta(t, 0, c.skew, 1e-6, "a step is no drift")
 }

@@ -55,7 +55,7 @@ type Receiver struct {
 	Base *Timebase
 	// RequestKeyFrame asks the publisher for a key frame. It is called at most once a second.
 	RequestKeyFrame func()
-	// Retransmit asks for packets again. Nil if somebody else does: LiveKit's SDK does for video, not for audio.
+	// Retransmit asks for packets again.
 	Retransmit func(sequenceNumbers []uint16)
 	// Emit gets every frame, in order. It is called from Run.
 	Emit func(Frame)
@@ -74,7 +74,8 @@ type Receiver struct {
 
 // Init must be called before Run and HandleRTCP.
 func (r *Receiver) Init() {
-	r.clock = NewClock(r.Codec.ClockRate, r.Base)
+	r.clock = NewClock(r.Codec.ClockRate, slew[r.Codec.Kind], r.Base)
+	r.sequencer.kind = r.Codec.Kind
 	r.assembler = newAssembler(r.Codec)
 	if r.Stereo {
 		r.assembler.config.Channels = 2
@@ -187,7 +188,7 @@ func (r *Receiver) drain(now time.Time) {
 	for _, warning := range warnings {
 		r.Warn(warning)
 	}
-	if len(missing) > 0 && r.Retransmit != nil {
+	if len(missing) > 0 {
 		r.Retransmit(missing)
 	}
 	if needKey && now.Sub(r.asked) >= keyFrameInterval {

@@ -13,9 +13,11 @@ const patience = time.Second
 // restart is a jump of sequence numbers (either way) that no loss explains: the stream began anew.
 const restart = 1 << 13
 
+// reorderWait is how late a packet may be before it is asked for again. LiveKit's SDK asks for video by itself, but
+// only five times, so that we come in later there.
+var reorderWait = map[Kind]time.Duration{Audio: 20 * time.Millisecond, Video: 150 * time.Millisecond}
+
 const (
-	// reorderWait is how late a packet may be before it is asked for again.
-	reorderWait = 20 * time.Millisecond
 	// askInterval is the time between two requests for the same packet: longer than a round trip.
 	askInterval = 100 * time.Millisecond
 	// maxAsked bounds one request: what is missing more of is an outage.
@@ -29,6 +31,7 @@ type arrival struct {
 
 // sequencer puts packets into order, drops doubles, and gives up on a missing packet after [patience].
 type sequencer struct {
+	kind     Kind
 	started  bool
 	next     int64 // the extended sequence number that comes next
 	held     map[int64]arrival
@@ -103,7 +106,7 @@ func (s *sequencer) missing(now time.Time) (numbers []uint16) {
 		}
 		switch due, known := s.ask[sequence]; {
 		case !known:
-			s.ask[sequence] = now.Add(reorderWait)
+			s.ask[sequence] = now.Add(reorderWait[s.kind])
 		case !now.Before(due):
 			s.ask[sequence] = now.Add(askInterval)
 			numbers = append(numbers, uint16(sequence))

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMissingPacketsAreAskedForAgainAndAgain(t *testing.T) {
-	s := &sequencer{}
+	s := &sequencer{kind: Audio}
 	now := origin
 	push := func(sequence uint16) {
 		s.push(&rtp.Packet{Header: rtp.Header{SequenceNumber: sequence}}, now)
@@ -22,7 +22,7 @@ func TestMissingPacketsAreAskedForAgainAndAgain(t *testing.T) {
 	require.Empty(t, s.missing(now))
 	push(1) // 65535 and 0 are missing
 	require.Empty(t, s.missing(now), "they may be a little late only")
-	now = now.Add(reorderWait)
+	now = now.Add(reorderWait[Audio])
 	require.Equal(t, []uint16{65535, 0}, s.missing(now))
 	require.Empty(t, s.missing(now.Add(askInterval/2)), "the answer is on its way")
 	push(0)
@@ -34,13 +34,13 @@ func TestMissingPacketsAreAskedForAgainAndAgain(t *testing.T) {
 }
 
 func TestOutagesAreNotAskedForWithoutBounds(t *testing.T) {
-	s := &sequencer{}
+	s := &sequencer{kind: Audio}
 	for _, sequence := range []uint16{0, 5000} {
 		s.push(&rtp.Packet{Header: rtp.Header{SequenceNumber: sequence}}, origin)
 	}
 	s.pop(origin)
 	s.missing(origin)
-	require.LessOrEqual(t, len(s.missing(origin.Add(reorderWait))), maxAsked)
+	require.LessOrEqual(t, len(s.missing(origin.Add(reorderWait[Audio]))), maxAsked)
 	now := origin.Add(patience)
 	_, hole, ok := s.pop(now)
 	require.True(t, ok)

@@ -91,6 +91,10 @@ func Decode(ctx context.Context, path string) (complaints string, err error) {
 // not begun when it should have.
 const leastSignal = 70 * time.Millisecond
 
+// mostBefore is how long before a flash the picture before it may be: an encoder that drops pictures (a browser does, when
+// bits are short) may have dropped the one with which the flash began, and when that was is not known then.
+const mostBefore = 50 * time.Millisecond
+
 // Flashes returns the times in the file at which the picture becomes white.
 func Flashes(ctx context.Context, path string) ([]time.Duration, error) {
 	return FlashesIn(ctx, path, "null")
@@ -110,8 +114,8 @@ func FlashesIn(ctx context.Context, path, filter string) ([]time.Duration, error
 		return nil, err
 	}
 	var flashes []time.Duration
-	var began time.Duration
-	white := true // the file may begin in the middle of a flash
+	var began, before time.Duration
+	white, exact := true, false // the file may begin in the middle of a flash
 	for line := range strings.Lines(string(out)) {
 		var at, luma float64
 		if _, err := fmt.Sscanf(strings.ReplaceAll(strings.TrimSpace(line), ",", " "), "%f %f", &at, &luma); err != nil {
@@ -120,11 +124,11 @@ func FlashesIn(ctx context.Context, path, filter string) ([]time.Duration, error
 		now := time.Duration(at * float64(time.Second))
 		switch {
 		case luma > 180 && !white:
-			began = now
-		case luma <= 180 && white && began > 0 && now-began >= leastSignal:
+			began, exact = now, now-before <= mostBefore
+		case luma <= 180 && white && exact && now-began >= leastSignal:
 			flashes = append(flashes, began)
 		}
-		white = luma > 180
+		white, before = luma > 180, now
 	}
 	return flashes, nil
 }
