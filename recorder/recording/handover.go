@@ -2,6 +2,7 @@ package recording
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"livekit-recorder/shared/command"
@@ -85,8 +86,10 @@ func (t *take) succeeded(ctx context.Context) bool {
 		t.log.WithError(err).Warn("document could not be read, recording goes on")
 		return false
 	}
-	own := len(t.current().Parts)
-	return document.Final() || len(document.Parts) > own && document.Parts[len(document.Parts)-1].State == ledger.Active
+	known := t.current().Parts
+	return document.Final() || slices.ContainsFunc(document.Parts, func(p ledger.Part) bool {
+		return p.State == ledger.Active && !slices.ContainsFunc(known, func(o ledger.Part) bool { return o.Key == p.Key })
+	})
 }
 
 // drain marks the open part. Parts that follow have names of their own: the successor's have the next numbers.
@@ -101,13 +104,13 @@ func (c *composer) drain() {
 	}
 }
 
-// drained waits for a part whose recorder is shutting down, or may live. It says no if that takes too long.
-func (t *take) drained(ctx context.Context, part *ledger.Part) bool {
+// drained waits for a part whose recorder is shutting down, or may live. It says no if that takes too long since the take-over.
+func (t *take) drained(ctx context.Context, part *ledger.Part, since time.Time) bool {
 	patience := lostPatience
 	if part.State == ledger.Draining {
 		patience = drainPatience
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithDeadline(ctx, since.Add(patience))
 	defer cancel()
 	ticker := time.NewTicker(handOverInterval)
 	defer ticker.Stop()

@@ -110,6 +110,10 @@ func (s *Studio) Record(ctx context.Context, c command.Command, offer func()) er
 		Studio: s, command: c, offer: offer, document: ledger.NewRecording(c), poked: make(chan struct{}, 1),
 		log: s.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": c.Recording}),
 	}
+	if s.elsewhere(c) {
+		t.log.Info("start has come in two messages, the other one is held")
+		return nil
+	}
 	// What decides who records, and under which name, must not be cut in two by a shutdown.
 	durable := context.WithoutCancel(ctx)
 	var verdict ledger.Verdict
@@ -161,6 +165,14 @@ func (s *Studio) GiveUp(ctx context.Context, c command.Command, reason error) {
 	}
 }
 
+// elsewhere says whether this recorder has the recording already, by another message.
+func (s *Studio) elsewhere(c command.Command) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.running[c.Recording]
+	return t != nil && t.command.Message != c.Message
+}
+
 func (s *Studio) register(t *take, running bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +181,7 @@ func (s *Studio) register(t *take, running bool) {
 	}
 	if running {
 		s.running[t.document.ID] = t
-	} else {
+	} else if s.running[t.document.ID] == t { // it may have come back here meanwhile
 		delete(s.running, t.document.ID)
 	}
 }

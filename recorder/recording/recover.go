@@ -27,6 +27,7 @@ const reasonVanished = "its recorder disappeared"
 // recoverParts makes files of what the recorders that had this recording before, and disappeared, have left in the bucket.
 // It runs beside the recording that goes on.
 func (t *take) recoverParts(ctx context.Context) {
+	since := time.Now()
 	for n := range t.earlier {
 		t.mu.Lock()
 		part := t.earlier[n]
@@ -35,7 +36,7 @@ func (t *take) recoverParts(ctx context.Context) {
 			continue
 		}
 		log := t.log.WithField("key", part.Key)
-		if !t.drained(ctx, &part) {
+		if !t.drained(ctx, &part, since) {
 			t.recoverPart(ctx, &part, path.Join(path.Dir(t.document.File), path.Base(part.Key)), log)
 			log.WithFields(logrus.Fields{"state": part.State, "bytes": part.Size, "seconds": part.Duration}).Warn("part recovered: its recorder disappeared")
 		}
@@ -67,7 +68,7 @@ func (t *take) recoverPart(ctx context.Context, part *ledger.Part, name string, 
 	if whole {
 		return
 	}
-	if err := t.repair(ctx, filepath.Join(t.Scratch, t.document.ID), part, name); err != nil {
+	if err := t.repair(ctx, t.directory(), part, name); err != nil {
 		log.WithError(err).Warn("recovered file could not be given an index, it stays as it is")
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // The scratch directory has a directory for each recorder, locked while it lives, and in it one for each recording with
-// its growing files: RECORDER/RECORDING/partN.EXTENSION.
+// its growing files: RECORDER/RECORDING.EPOCH/partN.EXTENSION.
 const lockFile = ".lock"
 
 // reasonKilled is the reason of a part that was finished from the disk of its recorder.
@@ -114,7 +114,8 @@ func (s *Studio) recoverFile(ctx context.Context, path string, log logrus.FieldL
 	if !ok {
 		return os.Remove(path) // an attempt at a repair
 	}
-	document, err := s.Documents.ByID(ctx, filepath.Base(filepath.Dir(path)))
+	id, _, _ := strings.Cut(filepath.Base(filepath.Dir(path)), ".")
+	document, err := s.Documents.ByID(ctx, id)
 	if err != nil {
 		return err
 	}

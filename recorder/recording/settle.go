@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -30,9 +29,14 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 	case t.taken, errors.Is(t.cause, command.ErrLost):
 		log.Warn("recording goes on elsewhere")
 		stored := slices.DeleteFunc(t.composer.snapshot(), func(p ledger.Part) bool { return p.State != ledger.Completed })
-		return false, errors.Join(command.ErrLost, insist(ctx, log, "amend document", func(ctx context.Context) error {
+		err := insist(ctx, log, "amend document", func(ctx context.Context) error {
 			return t.Documents.Amend(ctx, document, stored)
-		}))
+		})
+		if t.doubled(ctx) {
+			log.Info("start has come in two messages, the other one is held")
+			return false, err
+		}
+		return false, errors.Join(command.ErrLost, err)
 	case errors.Is(t.cause, command.ErrHandOver):
 		log.Info("recording is handed over")
 		return false, errors.Join(command.ErrHandOver, insist(ctx, log, "save document", func(ctx context.Context) error {
@@ -59,13 +63,27 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 		return err == nil, err
 	}
 	log.WithFields(logrus.Fields{"state": document.State, "parts": len(document.Parts)}).Info("recording ended")
+	if saved, err := t.Documents.ByID(ctx, document.ID); err == nil {
+		document = saved // with the parts that other recorders have brought to their end
+	}
 	t.Notify(document)
 	return false, nil
 }
 
+// doubled says whether the recorder that has taken over holds another message than this one: this one's work is done, and
+// would only take the recording back.
+func (t *take) doubled(ctx context.Context) bool {
+	var held string
+	err := insist(ctx, t.log, "read ledger", func(ctx context.Context) (err error) {
+		held, err = t.Ledger.Message(ctx, t.document)
+		return err
+	})
+	return err == nil && held != "" && held != t.command.Message
+}
+
 // tidy removes the recording's scratch directory, unless a file is left in it that could not be stored.
 func (t *take) tidy() {
-	if err := os.Remove(filepath.Join(t.Scratch, t.document.ID)); err != nil {
+	if err := os.Remove(t.directory()); err != nil {
 		t.log.WithError(err).Warn("scratch directory is not empty")
 	}
 }
@@ -73,7 +91,6 @@ func (t *take) tidy() {
 // conclude gives a document its final state.
 func conclude(document *ledger.Recording, reason, unrecordable string) {
 	document.State, document.Reason = ledger.Failed, reason
-	overlap(document.Parts)
 	for _, part := range document.Parts {
 		if part.State == ledger.Completed {
 			document.State = ledger.Completed
@@ -98,18 +115,6 @@ func conclude(document *ledger.Recording, reason, unrecordable string) {
 		document.Reason += " (" + unrecordable + ")"
 	}
 	document.Reason += "; " + reason
-}
-
-// overlap notes by how much each part has the same as the one before it.
-func overlap(parts []ledger.Part) {
-	for n := 1; n < len(parts); n++ {
-		before, part := parts[n-1], &parts[n]
-		if before.StartedAt == nil || part.StartedAt == nil {
-			continue
-		}
-		end := before.StartedAt.Add(time.Duration(before.Duration * float64(time.Second)))
-		part.Overlap = max(0, end.Sub(*part.StartedAt).Seconds())
-	}
 }
 
 // insist repeats what has to succeed, until it does or the time for it is over. A lost recording is not insisted on.

@@ -97,7 +97,7 @@ func (t *take) reserve(ctx context.Context) error {
 	}
 	document.Epoch, document.Recorder, document.Bucket = own.Epoch, own.Recorder, own.Bucket
 	t.document, t.earlier = document, slices.Clone(document.Parts)
-	scratch := filepath.Join(t.Scratch, own.ID)
+	scratch := t.directory()
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return fmt.Errorf("make scratch directory: %w", err)
 	}
@@ -107,9 +107,16 @@ func (t *take) reserve(ctx context.Context) error {
 		repair: func(ctx context.Context, part *ledger.Part, name string) error {
 			return t.repair(ctx, scratch, part, name)
 		},
-	}).init(len(t.earlier))
+		// Owners that follow each other closely may not know of each other's parts yet: the epoch keeps their names apart.
+	}).init(max(len(t.earlier), own.Epoch-1))
 	t.recovering.Go(func() { t.recoverParts(ctx) })
 	return nil
+}
+
+// directory is where this take's files grow. A recorder can come to have a recording a second time while it still finishes
+// its first part of it.
+func (t *take) directory() string {
+	return filepath.Join(t.Scratch, fmt.Sprintf("%s.%d", t.document.ID, t.document.Epoch))
 }
 
 // poke wakes the watch goroutine.

@@ -135,6 +135,7 @@ func (w *Worker) start(ctx context.Context, m queue.Message) {
 	if !ok {
 		return
 	}
+	c.Message = m.ID
 	// The recording ends when Run says so, not when polling does.
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)

@@ -77,6 +77,9 @@ type Command struct {
 	Media Media  `json:"media,omitempty"`
 	// File is the template of the file's name, without extension; empty means the recorder's default.
 	File string `json:"file,omitempty"`
+	// Message is the id of the SQS message that brought it; not part of the contract. One command can come in two messages:
+	// a sender whose answer got lost sends it again.
+	Message string `json:"-"`
 }
 
 // NewStart makes a start command for a new recording.

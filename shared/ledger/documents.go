@@ -154,7 +154,27 @@ func merge(parts, others []Part, better func(mine, theirs Part) bool) []Part {
 			merged[n] = other
 		}
 	}
+	arrange(merged)
 	return merged
+}
+
+// arrange puts parts into the order of time, and notes by how much each has the same as those before it.
+func arrange(parts []Part) {
+	slices.SortStableFunc(parts, func(a, b Part) int {
+		if a.StartedAt == nil || b.StartedAt == nil {
+			return 0
+		}
+		return a.StartedAt.Compare(*b.StartedAt)
+	})
+	var end time.Time
+	for n := range parts {
+		if p := &parts[n]; p.StartedAt != nil {
+			p.Overlap = max(0, end.Sub(*p.StartedAt).Seconds())
+			if stop := p.StartedAt.Add(time.Duration(p.Duration * float64(time.Second))); stop.After(end) {
+				end = stop
+			}
+		}
+	}
 }
 
 // replace writes over an object whatever change makes of it; old is nil if there is none yet.

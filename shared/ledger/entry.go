@@ -30,6 +30,8 @@ type Claim struct {
 	Owner       string    `json:"owner"`
 	// Epoch counts the owners of a recording. It is the fencing token: what a recorder with a lower epoch writes is void.
 	Epoch int `json:"epoch"`
+	// Message is the SQS message that the owner holds for it.
+	Message string `json:"message,omitempty"`
 	// StoppedAt says that the recording is no longer wanted; its owner closes it.
 	StoppedAt time.Time `json:"stoppedAt,omitzero"`
 	// Departed says that it is not wanted because the participant left, not because somebody stopped it.
@@ -65,7 +67,7 @@ func (e Entry) ApplyStart(c command.Command, owner string) (Entry, Verdict) {
 			return e, Void
 		}
 		// Its message came back, so its owner is gone. One that has been stopped meanwhile must still be closed.
-		current.Owner, current.Epoch = owner, current.Epoch+1
+		current.Owner, current.Epoch, current.Message = owner, current.Epoch+1, c.Message
 		next.Claims[c.Target()] = current
 		return next, TakenOver
 	}
@@ -86,7 +88,7 @@ func (e Entry) ApplyStart(c command.Command, owner string) (Entry, Verdict) {
 		return e, Duplicate
 	}
 	next.Claims[c.Target()] = Claim{
-		Recording: c.Recording, RequestedAt: c.RequestedAt, Session: c.Session, Owner: owner, Epoch: 1,
+		Recording: c.Recording, RequestedAt: c.RequestedAt, Session: c.Session, Owner: owner, Epoch: 1, Message: c.Message,
 	}
 	return next, Claimed
 }

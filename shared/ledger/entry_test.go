@@ -181,3 +181,11 @@ func TestTombstonesAreForgottenAfterADay(t *testing.T) {
 	require.NotContains(t, e.Left, "S1")
 	require.Contains(t, e.Left, "S2")
 }
+
+func TestTheOwnersMessageIsKnown(t *testing.T) {
+	first, second := joined("R1", "S1", 1), joined("R1", "S1", 1)
+	first.Message, second.Message = "one", "two"
+	e := apply(Entry{}, first)
+	require.Equal(t, "one", e.Claims["av"].Message)
+	require.Equal(t, "two", apply(e, second).Claims["av"].Message)
+}

@@ -70,6 +70,16 @@ func (l *Ledger) Holding(ctx context.Context, recording Recording) (Holding, err
 	return entry.Holding(recording.Target, recording.ID, recording.Epoch), nil
 }
 
+// Message is the SQS message that is held for a recording; empty if nobody has it.
+func (l *Ledger) Message(ctx context.Context, recording Recording) (string, error) {
+	entry, _, err := l.read(ctx, entryKey(recording.Room, recording.Participant))
+	claim := entry.Claims[recording.Target]
+	if err != nil || claim.Recording != recording.ID {
+		return "", err
+	}
+	return claim.Message, nil
+}
+
 func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
 	var entry Entry
 	body, tag, err := l.Store.Get(ctx, key)
