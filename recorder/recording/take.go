@@ -39,7 +39,7 @@ const (
 	// linger is how long the last packets of somebody who has left may take.
 	linger = 1500 * time.Millisecond
 	// rejoinPause is the pause between two attempts to get into the room.
-	rejoinPause = time.Second
+	rejoinPause = 500 * time.Millisecond
 	// insistFor is how long the bucket may be out of reach before what should go there is given up.
 	insistFor = 30 * time.Minute
 )

@@ -30,6 +30,7 @@ type bot struct {
 
 	// Owned by run:
 	lk           *lksdk.Room
+	session      string // our own SID: another one after a reconnect that was more than a resume
 	followings   map[*Following]bool
 	requested    map[string]time.Time // subscriptions asked for, by track SID
 	feeds        map[string]*feed     // tracks that are being received, by track SID
@@ -110,6 +111,7 @@ func (b *bot) join() {
 		b.lk, b.err, b.closing = nil, err, true
 		return
 	}
+	b.session = b.lk.LocalParticipant.SID()
 	b.log.Info("joined room")
 }
 
@@ -122,8 +124,14 @@ func (b *bot) callbacks() *lksdk.RoomCallback {
 		OnReconnecting:            func() { b.post(func() { b.reconnecting = true }) },
 		OnReconnected: func() {
 			b.post(func() {
-				b.log.Info("connection to room is back")
 				b.reconnecting = false
+				if b.lk == nil || b.lk.LocalParticipant.SID() != b.session {
+					// Another session, perhaps on a server that has begun anew: the SDK keeps what it knew of people, and
+					// takes what the new server says of them for outdated, by its lower version.
+					b.err, b.closing = errLost, true
+					return
+				}
+				b.log.Info("connection to room is back")
 				clear(b.requested)
 				b.reconcile()
 			})
