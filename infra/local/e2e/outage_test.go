@@ -62,7 +62,8 @@ func TestS3OutageLosesNothing(t *testing.T) {
 func TestFullScratchSpaceEndsTheNewestRecordingOnly(t *testing.T) {
 	t.Parallel()
 	s := ownSystem(t)
-	_, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_LIMIT=1MiB")
+	// The test signal takes about 36 KB/s: some 36 s of one recording, or 18 s of both. The older one leaves in between.
+	_, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_LIMIT=1280KiB")
 	require.NoError(t, err)
 	oldest, first := recorded(t, s, "older", "vp8")
 	_, second := recorded(t, s, "newer", "vp8")
