@@ -200,7 +200,7 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 			if t.cause != errDeparted || t.composer.frames.live() == 0 {
 				return nil, true
 			}
-			stopped, departed = nil, time.After(linger)
+			departed = time.After(linger)
 		case <-departed:
 			return nil, true
 		case <-handedOver:
