@@ -74,7 +74,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if !ffmpeg.Hybrid {
 		entry.Warn("this ffmpeg is older than 7.1: an MP4 file that is not finished, as after a crash, is lost")
 	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region))
+	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region), config.WithHTTPClient(httpClient()))
 	if err != nil {
 		return fmt.Errorf("configure AWS SDK: %w", err)
 	}
@@ -144,7 +144,7 @@ func openStorage(s settings, client *s3.Client, log logrus.FieldLogger) (ledger.
 		log.WithField("directory", s.recordingsDir).Info("S3_BUCKET is not set: finished files stay here")
 		return &ledger.DirStore{Root: s.recordingsDir}, directory{&upload.Directory{Root: s.recordingsDir}}
 	}
-	return &ledger.S3Store{Client: client, Bucket: s.bucket, Directory: s.directory},
+	return ledger.NewS3Store(client, s.bucket, s.directory),
 		bucket{&upload.S3{Client: client, Bucket: s.bucket, Directory: s.directory, Log: log}}
 }
 

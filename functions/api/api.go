@@ -26,6 +26,10 @@ const maxBody = 256 << 10
 // sendTimeout bounds the sending of a command, the SDK's retries included: LiveKit drops webhooks that are not answered.
 const sendTimeout = 8 * time.Second
 
+// attemptTimeout bounds one attempt of a call to SQS or S3: a connection whose other end has gone, perhaps while the
+// function was frozen, must leave time for another one.
+const attemptTimeout = 3 * time.Second
+
 // api answers requests. It has no state of its own.
 type api struct {
 	keys             auth.KeyProvider

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -54,7 +55,8 @@ func newAPI(ctx context.Context, log *logrus.Logger) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read environment: AUTO_RECORD %w", err)
 	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(orElse(os.Getenv("S3_REGION"), os.Getenv("AWS_REGION"))))
+	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(orElse(os.Getenv("S3_REGION"), os.Getenv("AWS_REGION"))),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)))
 	if err != nil {
 		return nil, fmt.Errorf("configure AWS SDK: %w", err)
 	}
@@ -66,9 +68,9 @@ func newAPI(ctx context.Context, log *logrus.Logger) (*api, error) {
 	}
 	if bucket := os.Getenv("S3_BUCKET"); bucket != "" {
 		pathStyle := func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
-		a.documents = &ledger.Documents{Store: &ledger.S3Store{
-			Client: s3.NewFromConfig(aws, pathStyle), Bucket: bucket, Directory: os.Getenv("S3_DIRECTORY"),
-		}}
+		a.documents = &ledger.Documents{
+			Store: ledger.NewS3Store(s3.NewFromConfig(aws, pathStyle), bucket, os.Getenv("S3_DIRECTORY")),
+		}
 	}
 	return a, nil
 }

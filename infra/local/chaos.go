@@ -15,16 +15,24 @@ import (
 const (
 	chaosPeople    = 6
 	chaosRecorders = 3
-	// chaosTimeout bounds all of it.
+	// chaosTimeout bounds all of it but the outages.
 	chaosTimeout = 15 * time.Minute
 )
 
-// survive injects every fault of the chaos package, and prints what each has cost.
+// survive injects every fault of the chaos package, and prints what each has cost. OUTAGE is how long S3 and SQS are away.
 func survive(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, chaosTimeout)
+	var outage time.Duration
+	if value := os.Getenv("OUTAGE"); value != "" {
+		var err error
+		if outage, err = time.ParseDuration(value); err != nil || outage <= 0 {
+			return errors.New("OUTAGE must be a duration like 10m")
+		}
+	}
+	faults := chaos.Faults(outage)
+	ctx, cancel := context.WithTimeout(ctx, chaosTimeout+time.Duration(len(faults))*outage)
 	defer cancel()
 	return inSystem(ctx, "chaos", chaos.Room+"/*", func(s *stack.Stack, _, media string) error {
-		report, err := chaos.Run(ctx, s, media, chaosPeople, chaosRecorders, chaos.Faults(), step)
+		report, err := chaos.Run(ctx, s, media, chaosPeople, chaosRecorders, faults, step)
 		if err != nil {
 			return err
 		}

@@ -255,16 +255,16 @@ func (c *composer) open(extra *mux.Stream) {
 	}
 	c.number++
 	container := mux.ContainerOf(streams)
-	file := c.file
+	file, state := c.file, ledger.Active
 	if c.draining {
-		file += ".drained"
+		file, state = file+".drained", ledger.Draining
 	}
 	name := partName(file, c.number, string(container))
 	path := filepath.Join(c.scratch, fmt.Sprintf("part%d.%s", c.number, container))
 	started := w.origin.UTC()
 	c.mu.Lock()
 	c.parts = append(c.parts, ledger.Part{
-		Key: c.storage.Key(name), Container: string(container), State: ledger.Active, StartedAt: &started,
+		Key: c.storage.Key(name), Container: string(container), State: state, StartedAt: &started,
 		Tracks: []ledger.TrackReport{},
 	})
 	index := len(c.parts) - 1

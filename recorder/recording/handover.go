@@ -55,10 +55,19 @@ func (t *take) handOver() <-chan struct{} {
 }
 
 // awaitSuccessor returns when another recorder's part runs, when the recording is no longer wanted, or when ctx is done.
+// Meanwhile it tells the document of parts that begin: whoever takes over must know of them, should this recorder die.
 func (t *take) awaitSuccessor(ctx context.Context) {
 	ticker := time.NewTicker(handOverInterval)
 	defer ticker.Stop()
+	told := 0 // parts
 	for {
+		if parts := t.composer.snapshot(); len(parts) > told {
+			if err := t.Documents.Amend(ctx, t.current(), parts); err == nil {
+				told = len(parts)
+			} else if ctx.Err() == nil {
+				t.log.WithError(err).Warn("document could not be saved, will be tried again")
+			}
+		}
 		select {
 		case <-ctx.Done():
 			t.log.Warn("no other recorder has taken the recording up in time")
@@ -106,29 +115,28 @@ func (c *composer) drain() {
 
 // drained waits for a part whose recorder is shutting down, or may live. It says no if that takes too long since the take-over.
 func (t *take) drained(ctx context.Context, part *ledger.Part, since time.Time) bool {
-	patience := lostPatience
-	if part.State == ledger.Draining {
-		patience = drainPatience
-	}
-	ctx, cancel := context.WithDeadline(ctx, since.Add(patience))
-	defer cancel()
 	ticker := time.NewTicker(handOverInterval)
 	defer ticker.Stop()
 	for {
 		document, err := t.Documents.ByID(ctx, t.document.ID)
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			t.log.WithError(err).Warn("document could not be read, will be tried again")
 		}
 		for _, p := range document.Parts {
-			if p.Key == part.Key && p.Final() {
+			if p.Key == part.Key {
 				*part = p
-				return true
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-ticker.C:
+		patience := lostPatience
+		if part.State == ledger.Draining {
+			patience = drainPatience
 		}
+		switch {
+		case part.Final():
+			return true
+		case time.Since(since) > patience:
+			return false
+		}
+		<-ticker.C
 	}
 }

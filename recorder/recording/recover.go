@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -25,10 +26,11 @@ const (
 const reasonVanished = "its recorder disappeared"
 
 // recoverParts makes files of what the recorders that had this recording before, and disappeared, have left in the bucket.
-// It runs beside the recording that goes on.
+// It runs beside the recording that goes on, and once more at its end: recorders that drain may begin parts after others
+// have taken over.
 func (t *take) recoverParts(ctx context.Context) {
 	since := time.Now()
-	for n := range t.earlier {
+	for n := 0; n < len(t.earlier); n++ {
 		t.mu.Lock()
 		part := t.earlier[n]
 		t.mu.Unlock()
@@ -45,6 +47,26 @@ func (t *take) recoverParts(ctx context.Context) {
 		t.mu.Unlock()
 		t.poke()
 	}
+}
+
+// findParts takes note of parts that other recorders have begun, and not brought to their end.
+func (t *take) findParts(ctx context.Context) error {
+	document, err := t.Documents.ByID(ctx, t.document.ID)
+	if err != nil {
+		return err
+	}
+	if document.Epoch > t.document.Epoch {
+		return ledger.ErrSuperseded // they are its owner's
+	}
+	known := t.current().Parts
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range document.Parts {
+		if !p.Final() && !slices.ContainsFunc(known, func(o ledger.Part) bool { return o.Key == p.Key }) {
+			t.earlier = append(t.earlier, p)
+		}
+	}
+	return nil
 }
 
 func (t *take) recoverPart(ctx context.Context, part *ledger.Part, name string, log logrus.FieldLogger) {

@@ -21,7 +21,7 @@ import (
 const lockFile = ".lock"
 
 // reasonKilled is the reason of a part that was finished from the disk of its recorder.
-const reasonKilled = "its recorder was killed, and the file finished from its disk"
+const reasonKilled = "its recorder ended before it was stored, and the file was finished from its disk"
 
 // scratchTimeout bounds the recovering of what lies on the disk: recordings wait for it.
 const scratchTimeout = 3 * time.Minute
@@ -80,7 +80,7 @@ func (s *Studio) RecoverScratch(ctx context.Context) {
 		if err != nil {
 			continue // its recorder lives
 		}
-		s.Log.WithField("directory", directory).Warn("a recorder was killed here: storing what it has left")
+		s.Log.WithField("directory", directory).Warn("a recorder ended here before everything was stored: storing what it has left")
 		s.recoverDirectory(ctx, directory)
 		_ = os.Remove(filepath.Join(directory, lockFile)) // if that fails, the next step says so
 		_ = held.Close()                                  // gives up the lock

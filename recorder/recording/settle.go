@@ -43,6 +43,11 @@ func (t *take) settle(ctx context.Context) (again bool, err error) {
 			return t.Documents.Save(ctx, document)
 		}))
 	}
+	if err := insist(ctx, log, "look for other recorders' parts", t.findParts); err != nil {
+		log.WithError(err).Warn("parts of other recorders may be unfinished")
+	}
+	t.recoverParts(ctx)
+	document = t.current()
 	departed := ""
 	if t.reason == reasonLeft {
 		departed = document.Session

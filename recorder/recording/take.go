@@ -59,13 +59,14 @@ type take struct {
 
 	recovering sync.WaitGroup
 
-	joined       bool   // the participant is in the room
-	seen         bool   // the participant has been in the room
-	unrecordable string // MIME type of a track that could not be recorded
-	reason       string // why it ended
-	cause        error  // the same, if it was ended from outside
-	taken        bool   // another recorder goes on with it
-	endHandOver  func() // ends the waiting for one
+	joined       bool            // the participant is in the room
+	seen         bool            // the participant has been in the room
+	unrecordable string          // MIME type of a track that could not be recorded
+	reason       string          // why it ended
+	cause        error           // the same, if it was ended from outside
+	taken        bool            // another recorder goes on with it
+	handedOver   <-chan struct{} // closed when another recorder's part runs, or none will; nil before the hand-over begins
+	endHandOver  func()          // ends the waiting for one
 
 	began    time.Time               // guarded by the studio's lock, as are:
 	end      context.CancelCauseFunc // ends the recording
@@ -166,8 +167,11 @@ func (t *take) follow(ctx context.Context) {
 			t.reason = t.absence()
 		}
 		select {
-		case <-ctx.Done():
-			t.interrupted(ctx)
+		case <-t.stopped(ctx):
+			if t.interrupted(ctx) {
+				return
+			}
+		case <-t.handedOver:
 			return
 		case <-absent.C:
 			return
@@ -188,13 +192,11 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 	defer following.Close()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	stopped, departed := ctx.Done(), make(<-chan time.Time)
-	var handedOver <-chan struct{}
+	var departed <-chan time.Time
 	for {
 		select {
-		case <-stopped:
-			t.interrupted(ctx)
-			if stopped, handedOver = nil, t.handOver(); handedOver != nil {
+		case <-t.stopped(ctx):
+			if !t.interrupted(ctx) {
 				continue
 			}
 			if t.cause != errDeparted || t.composer.frames.live() == 0 {
@@ -203,7 +205,7 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 			departed = time.After(linger)
 		case <-departed:
 			return nil, true
-		case <-handedOver:
+		case <-t.handedOver:
 			return nil, true
 		case <-absent.C:
 			t.reason = t.absence()
@@ -256,9 +258,21 @@ func (t *take) absence() string {
 	return reasonNotJoined
 }
 
-func (t *take) interrupted(ctx context.Context) {
+// stopped is closed when something ends the recording from outside; that is told once.
+func (t *take) stopped(ctx context.Context) <-chan struct{} {
+	if t.cause != nil {
+		return nil
+	}
+	return ctx.Done()
+}
+
+// interrupted notes what ends the recording from outside. It says no if the recording goes on for now, until another
+// recorder has it.
+func (t *take) interrupted(ctx context.Context) (ends bool) {
 	t.cause = context.Cause(ctx)
 	t.reason = t.cause.Error()
+	t.handedOver = t.handOver()
+	return t.handedOver == nil
 }
 
 func (t *take) join(session string) {

@@ -47,7 +47,21 @@ func (t *take) watch(ctx context.Context, end context.CancelCauseFunc) {
 // differ says whether a document has changed so that others should know at once.
 func differ(a, b ledger.Recording) bool {
 	return a.State != b.State || a.Session != b.Session ||
-		!slices.EqualFunc(a.Parts, b.Parts, func(a, b ledger.Part) bool { return a.State == b.State && a.Key == b.Key })
+		!slices.EqualFunc(a.Parts, b.Parts, func(a, b ledger.Part) bool {
+			return a.State == b.State && a.Key == b.Key && longGaps(a) == longGaps(b)
+		})
+}
+
+// longGaps counts the gaps of a second and more: should the recorder die, whoever recovers the part must know of them.
+func longGaps(part ledger.Part) (n int) {
+	for _, t := range part.Tracks {
+		for _, gap := range t.Gaps {
+			if gap.Length >= 1 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (t *take) save(ctx context.Context, document ledger.Recording, session bool) error {

@@ -23,6 +23,9 @@ const stopTopic = "participant-recorder.stop"
 // tokenTTL is how long a bot's token is good for. The server renews it while the bot is connected.
 const tokenTTL = 24 * time.Hour
 
+// tellTimeout bounds a hint to another recorder.
+const tellTimeout = 3 * time.Second
+
 // Pool keeps one bot in every room in which this recorder follows somebody.
 type Pool struct {
 	URL, APIKey, APISecret string
@@ -89,6 +92,8 @@ func (p *Pool) token(room string) (string, error) {
 // TellStop tells the recorder with that name, wherever it runs, that a recording may have been stopped. It is a hint
 // that saves time: the ledger is what counts, and is looked at every few seconds anyway.
 func (p *Pool) TellStop(ctx context.Context, room, recorder, recording string) error {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
 	url := strings.Replace(p.URL, "ws", "http", 1)
 	topic := stopTopic
 	_, err := lksdk.NewRoomServiceClient(url, p.APIKey, p.APISecret).SendData(ctx, &livekit.SendDataRequest{

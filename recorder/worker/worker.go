@@ -27,8 +27,12 @@ const (
 	// drainPause is how long messages are kept back after this recorder's own long polls have been cut off: SQS may not
 	// have noticed yet, and would give a message to a poll that nobody reads the answer of.
 	drainPause = 500 * time.Millisecond
+	// renewTimeout bounds the renewing of one batch: after one that hangs there is time for another sign of life.
+	renewTimeout = 5 * time.Second
 	// callTimeout bounds a call that settles a message.
 	callTimeout = 20 * time.Second
+	// stopTimeout bounds the carrying out of a stop, which others wait for; it is tried again.
+	stopTimeout = 30 * time.Second
 )
 
 // MaxReceives is the redrive policy of both queues (template.yaml): what has been received that often, and was not deleted,
@@ -169,7 +173,9 @@ func (w *Worker) stop(ctx context.Context, m queue.Message) {
 		return
 	}
 	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
-	if err := w.Stop(context.WithoutCancel(ctx), c); err != nil {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := w.Stop(bounded, c); err != nil {
 		log.WithError(err).WithField("receives", m.Receives).Error("stop failed, will be tried again")
 		w.settle(log, "release", func(ctx context.Context) error { return w.Controls.Release(ctx, m, retryAfter(m)) })
 		return
@@ -266,7 +272,9 @@ func (w *Worker) renew(ctx context.Context) {
 }
 
 func (w *Worker) renewAll(ctx context.Context) {
-	failed, err := w.Starts.Hide(ctx, w.receipts(), visibility)
+	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	failed, err := w.Starts.Hide(bounded, w.receipts(), visibility)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).Warn("messages could not be held, recordings go on")
 	}

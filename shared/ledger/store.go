@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -33,19 +35,38 @@ type Store interface {
 	List(ctx context.Context, prefix string, limit int) ([]string, error)
 }
 
+const (
+	// callTimeout bounds one call, the SDK's retries included.
+	callTimeout = 10 * time.Second
+	// attemptTimeout bounds one attempt of it: the objects are a few kilobytes, and an answer that does not come, as on a
+	// connection whose other end has gone, must not keep a recording from hearing that it has been stopped.
+	attemptTimeout = 3 * time.Second
+)
+
 // S3Store keeps the objects in an S3 bucket below a directory.
 type S3Store struct {
-	Client    *s3.Client
-	Bucket    string
-	Directory string
+	client    *s3.Client
+	bucket    string
+	directory string
+}
+
+// NewS3Store makes a store that calls S3 as client does, but gives attempts up after 3 seconds, and calls after 10.
+func NewS3Store(client *s3.Client, bucket, directory string) *S3Store {
+	return &S3Store{bucket: bucket, directory: directory, client: s3.New(client.Options(), func(o *s3.Options) {
+		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok { // the SDK's own
+			o.HTTPClient = c.WithTimeout(attemptTimeout)
+		}
+	})}
 }
 
 // Key returns the bucket key of an object of this store.
-func (s *S3Store) Key(key string) string { return Join(s.Directory, key) }
+func (s *S3Store) Key(key string) string { return Join(s.directory, key) }
 
 // Get implements [Store].
 func (s *S3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
-	out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String(s.Key(key))})
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.Key(key))})
 	if err != nil {
 		var missing *types.NoSuchKey
 		if errors.As(err, &missing) {
@@ -64,8 +85,10 @@ func (s *S3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
 // Put implements [Store] with If-Match and If-None-Match (S3 user guide, "Conditional writes"). The ETag is that of the
 // content, so two different writers of the same bytes cannot tell each other apart: entries carry an epoch for that.
 func (s *S3Store) Put(ctx context.Context, key string, body []byte, tag string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	in := &s3.PutObjectInput{
-		Bucket: &s.Bucket, Key: aws.String(s.Key(key)), Body: bytes.NewReader(body),
+		Bucket: &s.bucket, Key: aws.String(s.Key(key)), Body: bytes.NewReader(body),
 		ContentType: aws.String("application/json"),
 	}
 	if tag == "" {
@@ -73,7 +96,7 @@ func (s *S3Store) Put(ctx context.Context, key string, body []byte, tag string) 
 	} else {
 		in.IfMatch = &tag
 	}
-	out, err := s.Client.PutObject(ctx, in)
+	out, err := s.client.PutObject(ctx, in)
 	if err != nil {
 		if isConflict(err) {
 			return "", fmt.Errorf("put %s: %w", key, ErrConflict)
@@ -103,9 +126,11 @@ func isConflict(err error) bool {
 
 // List implements [Store].
 func (s *S3Store) List(ctx context.Context, prefix string, limit int) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	var keys []string
-	pages := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{
-		Bucket: &s.Bucket, Prefix: aws.String(s.Key(prefix)),
+	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
+		Bucket: &s.bucket, Prefix: aws.String(s.Key(prefix)),
 	})
 	for pages.HasMorePages() && len(keys) < limit {
 		page, err := pages.NextPage(ctx)

@@ -19,6 +19,14 @@ import (
 // stores are both kinds of store, real ones.
 func stores(t *testing.T) map[string]ledger.Store {
 	t.Helper()
+	return map[string]ledger.Store{
+		"bucket":    bucketStore(storage(t)),
+		"directory": &ledger.DirStore{Root: t.TempDir()},
+	}
+}
+
+func storage(t *testing.T) *stack.Stack {
+	t.Helper()
 	tools, err := stack.Tools()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -26,10 +34,28 @@ func stores(t *testing.T) map[string]ledger.Store {
 	s, err := stack.StartStorage(ctx, stack.Options{Tools: tools, Work: t.TempDir(), BucketRoot: t.TempDir()})
 	t.Cleanup(s.Stop)
 	require.NoError(t, err)
-	return map[string]ledger.Store{
-		"bucket":    &ledger.S3Store{Client: s.S3Client(), Bucket: stack.Bucket, Directory: "some/directory"},
-		"directory": &ledger.DirStore{Root: t.TempDir()},
-	}
+	return s
+}
+
+func bucketStore(s *stack.Stack) *ledger.S3Store {
+	return ledger.NewS3Store(s.S3Client(), stack.Bucket, "some/directory")
+}
+
+// A connection whose other end has gone without a word costs an attempt, not the call.
+func TestStoreNoticesSilence(t *testing.T) {
+	s := storage(t)
+	store := bucketStore(s)
+	tag, err := store.Put(t.Context(), "x.json", []byte("1"), "")
+	require.NoError(t, err)
+	s.SilenceS3(true) // the connection that is kept from the first call, too
+	s.SilenceS3(false)
+	body, same, err := store.Get(t.Context(), "x.json")
+	require.NoError(t, err)
+	require.Equal(t, "1", string(body))
+	require.Equal(t, tag, same)
+	s.SilenceS3(true)
+	_, _, err = store.Get(t.Context(), "x.json")
+	require.Error(t, err, "nobody answers")
 }
 
 func TestConditionalPutHasOneWinner(t *testing.T) {

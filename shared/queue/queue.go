@@ -3,8 +3,12 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,26 +77,40 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 }
 
 // Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that could
-// not be hidden; err is set if the call failed as a whole.
+// not be hidden; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each, and independent: one that
+// hangs holds up no other.
 func (q *Queue) Hide(ctx context.Context, receipts []string, visibility time.Duration) (failed map[string]error, err error) {
 	failed = map[string]error{}
-	for len(receipts) > 0 {
-		batch := receipts[:min(MaxBatch, len(receipts))]
-		receipts = receipts[len(batch):]
-		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.URL}
-		for i, receipt := range batch {
-			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
-				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &receipt, VisibilityTimeout: int32(visibility / time.Second),
-			})
-		}
-		out, err := q.Client.ChangeMessageVisibilityBatch(ctx, in)
-		if err != nil {
-			return failed, fmt.Errorf("change visibility: %w", err)
-		}
-		for _, f := range out.Failed {
-			if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(batch) {
-				failed[batch[i]] = fmt.Errorf("change visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
-			}
+	var mu sync.Mutex // guards failed and err
+	var calls sync.WaitGroup
+	for batch := range slices.Chunk(receipts, MaxBatch) {
+		calls.Go(func() {
+			refused, callErr := q.hide(ctx, batch, visibility)
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(failed, refused)
+			err = errors.Join(err, callErr)
+		})
+	}
+	calls.Wait()
+	return failed, err
+}
+
+func (q *Queue) hide(ctx context.Context, receipts []string, visibility time.Duration) (failed map[string]error, err error) {
+	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.URL}
+	for i, receipt := range receipts {
+		in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &receipt, VisibilityTimeout: int32(visibility / time.Second),
+		})
+	}
+	out, err := q.Client.ChangeMessageVisibilityBatch(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("change visibility: %w", err)
+	}
+	failed = map[string]error{}
+	for _, f := range out.Failed {
+		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(receipts) {
+			failed[receipts[i]] = fmt.Errorf("change visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
 		}
 	}
 	return failed, nil

@@ -4,6 +4,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -34,14 +35,17 @@ type Fault struct {
 	inject func(*arena, context.Context) error
 }
 
-// Faults returns all of them. Lengths are about the limits that matter: SQS takes a recorder for dead after 30 s.
-func Faults() []Fault {
+// Faults returns all of them. S3 and SQS are away for that long; 0 is about the limits that matter: SQS takes a recorder
+// for dead after 30 s.
+func Faults(outage time.Duration) []Fault {
+	s3, sqs := cmp.Or(outage, 15*time.Second), cmp.Or(outage, 40*time.Second)
 	return []Fault{
 		{Name: "garbage on the queues", Lossless: true, Settle: 2 * time.Second, inject: (*arena).garbage},
 		{Name: "recorder terminated (SIGTERM)", Lossless: true, Settle: 25 * time.Second, inject: (*arena).terminate},
 		{Name: "recorder killed (SIGKILL)", Settle: 50 * time.Second, inject: (*arena).kill},
-		{Name: "S3 away for 15 s", Rare: true, Lossless: true, Settle: 5 * time.Second, inject: (*arena).withoutS3},
-		{Name: "SQS away for 40 s", Rare: true, Lossless: true, Settle: 25 * time.Second, inject: (*arena).withoutSQS},
+		{Name: fmt.Sprintf("S3 away for %s", s3), Rare: true, Lossless: true, Settle: 5 * time.Second, inject: withoutS3(s3)},
+		{Name: fmt.Sprintf("S3 silent for %s", s3), Rare: true, Lossless: true, Settle: 10 * time.Second, inject: silentS3(s3)},
+		{Name: fmt.Sprintf("SQS away for %s", sqs), Rare: true, Lossless: true, Settle: 25 * time.Second, inject: withoutSQS(sqs)},
 		{Name: "LiveKit killed and started again", Rare: true, Settle: 20 * time.Second, inject: (*arena).withoutLiveKit},
 	}
 }
@@ -202,18 +206,30 @@ func (a *arena) kill(ctx context.Context) error {
 	return a.start(ctx)
 }
 
-func (a *arena) withoutS3(ctx context.Context) error {
-	a.system.StopS3()
-	if err := pass(ctx, 15*time.Second); err != nil {
-		return err
+func withoutS3(length time.Duration) func(*arena, context.Context) error {
+	return func(a *arena, ctx context.Context) error {
+		a.system.StopS3()
+		if err := pass(ctx, length); err != nil {
+			return err
+		}
+		return a.system.StartS3(ctx)
 	}
-	return a.system.StartS3(ctx)
 }
 
-func (a *arena) withoutSQS(ctx context.Context) error {
-	a.system.CutSQS(true)
-	defer a.system.CutSQS(false)
-	return pass(ctx, 40*time.Second)
+func silentS3(length time.Duration) func(*arena, context.Context) error {
+	return func(a *arena, ctx context.Context) error {
+		a.system.SilenceS3(true)
+		defer a.system.SilenceS3(false)
+		return pass(ctx, length)
+	}
+}
+
+func withoutSQS(length time.Duration) func(*arena, context.Context) error {
+	return func(a *arena, ctx context.Context) error {
+		a.system.CutSQS(true)
+		defer a.system.CutSQS(false)
+		return pass(ctx, length)
+	}
 }
 
 func (a *arena) withoutLiveKit(ctx context.Context) error {

@@ -22,7 +22,7 @@ func TestChaos(t *testing.T) {
 	})
 	t.Cleanup(s.Stop)
 	require.NoError(t, err)
-	everyday := slices.DeleteFunc(chaos.Faults(), func(f chaos.Fault) bool { return f.Rare })
+	everyday := slices.DeleteFunc(chaos.Faults(0), func(f chaos.Fault) bool { return f.Rare })
 	report, err := chaos.Run(bounded(t, 5*time.Minute), s, media, 3, 2, everyday, t.Logf)
 	require.NoError(t, err)
 	for _, row := range report.Rows {

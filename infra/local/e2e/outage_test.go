@@ -42,12 +42,21 @@ func covered(t *testing.T, s *stack.Stack, r ledger.Recording, length time.Durat
 	onlyFiles(t, s, r)
 }
 
+// withRecorders is a system of a test's own, with so many recorders.
+func withRecorders(t *testing.T, recorders int) *stack.Stack {
+	t.Helper()
+	s := ownSystem(t)
+	for range recorders {
+		_, err := s.StartRecorder(bounded(t, time.Minute))
+		require.NoError(t, err)
+	}
+	return s
+}
+
 // The bucket can be away for a while: recordings go on on the local disk, and everything is stored when it is back.
 func TestS3OutageLosesNothing(t *testing.T) {
 	t.Parallel()
-	s := ownSystem(t)
-	_, err := s.StartRecorder(bounded(t, time.Minute))
-	require.NoError(t, err)
+	s := withRecorders(t, 1)
 	p, r := recorded(t, s, "no-bucket", "vp8")
 	s.StopS3()
 	pause(t, 2*length)
@@ -89,11 +98,7 @@ func TestFullScratchSpaceEndsTheNewestRecordingOnly(t *testing.T) {
 // recorder lives. Both record until the other one's part runs; nothing is lost, and nothing is recorded twice for long.
 func TestSQSOutageLosesNothing(t *testing.T) {
 	t.Parallel()
-	s := ownSystem(t)
-	for range 2 {
-		_, err := s.StartRecorder(bounded(t, time.Minute))
-		require.NoError(t, err)
-	}
+	s := withRecorders(t, 2)
 	p, r := recorded(t, s, "no-queue", "vp8")
 	s.CutSQS(true)
 	pause(t, 35*time.Second) // SQS takes the recorder for dead after 30
@@ -147,4 +152,65 @@ func childrenOf(t *testing.T, pid int) (children []int) {
 		}
 	}
 	return children
+}
+
+// S3 that does not answer at all, on connections that stay open, is noticed: a stop that was asked for meanwhile is obeyed
+// soon after new connections pass again, and everything is stored.
+func TestSilentS3LosesNothing(t *testing.T) {
+	t.Parallel()
+	s := withRecorders(t, 1)
+	_, r := recorded(t, s, "silent-bucket", "vp8")
+	s.SilenceS3(true)
+	pause(t, 15*time.Second)
+	stopped := time.Now()
+	require.NoError(t, stack.REST{Base: s.API}.Stop(t.Context(), map[string]string{"room": "silent-bucket", "participant": "alice"}))
+	pause(t, 3*time.Second)
+	s.SilenceS3(false)
+	open := time.Now()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Equal(t, "stopped on request", r.Reason)
+	require.Less(t, r.EndedAt.Sub(open), 15*time.Second, "the stop waited for a connection that was gone")
+	require.True(t, r.EndedAt.After(stopped))
+	covered(t, s, r, r.EndedAt.Sub(*r.StartedAt))
+}
+
+// SQS that does not answer at all keeps no message from being held: nobody else gets the recording.
+func TestSilentSQSCostsNoRecording(t *testing.T) {
+	t.Parallel()
+	s := withRecorders(t, 2)
+	p, r := recorded(t, s, "silent-queue", "vp8")
+	s.SilenceSQS(true)
+	pause(t, 12*time.Second) // at least one sign of life falls into it
+	s.SilenceSQS(false)
+	pause(t, 28*time.Second) // SQS would have given the message to the other recorder by now
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Len(t, r.Parts, 1, "it was not handed on")
+	covered(t, s, r, time.Since(*r.StartedAt))
+}
+
+// A recorder that cannot store its files in the time that it has to end leaves them on its disk, for the next one there.
+func TestRecorderEndsInTimeWhenS3IsSilent(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	scratch := t.TempDir()
+	first, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch, "STOP_TIMEOUT=6s")
+	require.NoError(t, err)
+	p, r := recorded(t, s, "wedged", "vp8")
+	pause(t, length)
+	s.SilenceS3(true)
+	ended := time.Now()
+	require.NoError(t, first.Signal(syscall.SIGTERM))
+	err = first.Wait(bounded(t, 10*time.Second))
+	require.ErrorContains(t, err, "exit status 1")
+	s.SilenceS3(false)
+	_, err = s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
+	require.NoError(t, err)
+	r = awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.Parts[0].State == ledger.Completed })
+	require.InDelta(t, ended.Sub(*r.Parts[0].StartedAt).Seconds(), r.Parts[0].Duration, 1, "all of it")
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return len(r.Parts) == 2 })
+	pause(t, length)
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	checkParts(t, s, r)
 }

@@ -149,11 +149,7 @@ func TestKilledRecordersRecordingGoesOnElsewhere(t *testing.T) {
 	require.True(t, r.Parts[0].Recovered)
 	missing := killed.Sub(*r.Parts[0].StartedAt).Seconds() - r.Parts[0].Duration
 	require.InDelta(t, 6, missing, 6, "at most what was not in a tail object, and what was under way")
-	for _, part := range r.Parts {
-		require.Equal(t, ledger.Completed, part.State, part.Reason)
-		checkSignal(t, s, part, participant.EncoderDelay)
-	}
-	onlyFiles(t, s, r)
+	checkParts(t, s, r)
 }
 
 // A recorder that is killed and started again on the same disk finishes its files before anything else: nothing but the
@@ -175,21 +171,28 @@ func TestKilledRecorderGoesOnFromItsDisk(t *testing.T) {
 	again, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
 	require.NoError(t, err)
 	r = awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.Parts[0].State == ledger.Completed })
-	require.Contains(t, r.Parts[0].Reason, "finished from its disk")
+	require.Contains(t, r.Parts[0].Reason, "the file was finished from its disk")
 	missing := killed.Sub(*r.Parts[0].StartedAt).Seconds() - r.Parts[0].Duration
 	require.InDelta(t, 1, missing, 1.5, "what was under way, and no more")
 	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return len(r.Parts) == 2 })
 	pause(t, length)
 	p.Leave()
 	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	checkParts(t, s, r)
+	require.NoError(t, again.Signal(syscall.SIGTERM))
+	require.NoError(t, again.Wait(bounded(t, 20*time.Second)))
+	scratchIsEmpty(t, scratch)
+}
+
+// checkParts checks that everything of a recording is stored and decodes to the test signal, and that nothing else is in
+// the bucket.
+func checkParts(t *testing.T, s *stack.Stack, r ledger.Recording) {
+	t.Helper()
 	for _, part := range r.Parts {
 		require.Equal(t, ledger.Completed, part.State, part.Reason)
 		checkSignal(t, s, part, participant.EncoderDelay)
 	}
 	onlyFiles(t, s, r)
-	require.NoError(t, again.Signal(syscall.SIGTERM))
-	require.NoError(t, again.Wait(bounded(t, 20*time.Second)))
-	scratchIsEmpty(t, scratch)
 }
 
 // onlyFiles checks that the bucket has the files of these recordings and their documents, and nothing that is left over
@@ -280,4 +283,32 @@ func TestRecordingsDirectoryAndCompletionWebhook(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("no completion webhook came")
 	}
+}
+
+// A recorder that is to end comes back into the room, too, as long as nobody else records.
+func TestDrainingRecorderSurvivesLiveKitRestart(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	first, err := s.StartRecorder(bounded(t, time.Minute), "HAND_OVER_TIMEOUT=60s", "REJOIN_WINDOW=30s")
+	require.NoError(t, err)
+	p, r := recorded(t, s, "drain-restart", "vp8")
+	require.NoError(t, first.Signal(syscall.SIGTERM))
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return r.Parts[0].State == ledger.Draining })
+	require.NoError(t, s.RestartLiveKit(bounded(t, time.Minute), time.Second))
+	restarted := time.Now()
+	pause(t, 10*time.Second) // everybody is back
+	_, err = s.StartRecorder(bounded(t, time.Minute), "REJOIN_WINDOW=30s")
+	require.NoError(t, err)
+	require.NoError(t, first.Wait(bounded(t, time.Minute)), "exit status")
+	pause(t, length)
+	p.Leave()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Equal(t, ledger.Completed, r.State, r.Reason)
+	require.Len(t, r.Parts, 2)
+	require.True(t, r.Parts[1].StartedAt.After(restarted))
+	require.Positive(t, r.Parts[1].Overlap, "the first recorder went on until the second one recorded")
+	for _, part := range r.Parts {
+		require.Equal(t, ledger.Completed, part.State, part.Reason)
+	}
+	onlyFiles(t, s, r)
 }

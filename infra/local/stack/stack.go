@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"livekit-recorder/infra/local/lambda"
-	"livekit-recorder/infra/local/sqs"
+	"livekit-recorder/infra/local/relay"
 )
 
 // The credentials of the local system. Those of LiveKit are what `livekit-server --dev` uses.
@@ -52,7 +52,10 @@ type Stack struct {
 
 	liveKit   *Process
 	s3        *Process
+	s3Gate    *relay.Gate
+	s3Port    int // of the process behind the gate
 	sqsDown   atomic.Bool
+	sqsSilent atomic.Bool
 	disturbed atomic.Bool
 	processes []*Process
 	servers   []*http.Server
@@ -124,6 +127,9 @@ func (s *Stack) Stop() {
 	for _, server := range s.servers {
 		_ = server.Close() // long polls are cut off
 	}
+	if s.s3Gate != nil {
+		s.s3Gate.Close()
+	}
 }
 
 func (s *Stack) serve(port int, handler http.Handler) error {
@@ -136,62 +142,6 @@ func (s *Stack) serve(port int, handler http.Handler) error {
 	go func() { _ = server.Serve(listener) }() // until Stop closes it
 	return nil
 }
-
-func (s *Stack) startSQS(ctx context.Context) error {
-	queues := sqs.New(s.SQS)
-	if err := s.serve(s.SQSPort, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.sqsDown.Load() {
-			http.Error(w, "out of order", http.StatusServiceUnavailable)
-			return
-		}
-		if s.disturbed.Load() {
-			disturb(queues, w, r)
-			return
-		}
-		queues.ServeHTTP(w, r)
-	})); err != nil {
-		return fmt.Errorf("start SQS stand-in: %w", err)
-	}
-	client := s.SQSClient()
-	for _, q := range []struct {
-		name string
-		url  *string
-	}{{"starts", &s.StartQueue}, {"controls", &s.ControlQueue}} {
-		url, err := createQueues(ctx, client, q.name)
-		if err != nil {
-			return err
-		}
-		*q.url = url
-	}
-	return nil
-}
-
-func (s *Stack) startS3(ctx context.Context) error {
-	// The posix backend's buckets are directories.
-	if err := os.MkdirAll(filepath.Join(s.BucketRoot, Bucket), 0o755); err != nil {
-		return fmt.Errorf("make bucket: %w", err)
-	}
-	return s.runS3(ctx)
-}
-
-func (s *Stack) runS3(ctx context.Context) (err error) {
-	s.s3, err = s.launch("versitygw", nil, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
-		filepath.Join(s.Tools, "versitygw"), "--port", fmt.Sprintf("127.0.0.1:%d", s.S3Port), "--region", region,
-		"--health", "/health", "--quiet", "--keep-alive", "posix", s.BucketRoot)
-	if err != nil {
-		return err
-	}
-	return s.awaitHTTP(ctx, s.S3+"/health")
-}
-
-// StopS3 kills the S3 stand-in. What is in the bucket stays.
-func (s *Stack) StopS3() { s.s3.Kill() }
-
-// StartS3 starts it again at the same address.
-func (s *Stack) StartS3(ctx context.Context) error { return s.runS3(ctx) }
-
-// CutSQS makes SQS answer nothing but errors, or ends that.
-func (s *Stack) CutSQS(down bool) { s.sqsDown.Store(down) }
 
 func (s *Stack) startAPI(ctx context.Context) error {
 	gateway := lambda.New()
@@ -238,17 +188,6 @@ func (s *Stack) runLiveKit(ctx context.Context) (err error) {
 		return err
 	}
 	return s.awaitHTTP(ctx, local("http", s.LiveKitPort))
-}
-
-// RestartLiveKit kills the LiveKit server and, after a while, starts it again at the same addresses.
-func (s *Stack) RestartLiveKit(ctx context.Context, after time.Duration) error {
-	s.liveKit.Kill()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(after):
-	}
-	return s.runLiveKit(ctx)
 }
 
 // StartRecorder starts one more recorder, and returns when it polls the queues.

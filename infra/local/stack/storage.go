@@ -1,0 +1,58 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"livekit-recorder/infra/local/relay"
+	"livekit-recorder/infra/local/sqs"
+)
+
+func (s *Stack) startSQS(ctx context.Context) error {
+	queues := sqs.New(s.SQS)
+	if err := s.serve(s.SQSPort, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.disturb(queues, w, r)
+	})); err != nil {
+		return fmt.Errorf("start SQS stand-in: %w", err)
+	}
+	client := s.SQSClient()
+	for _, q := range []struct {
+		name string
+		url  *string
+	}{{"starts", &s.StartQueue}, {"controls", &s.ControlQueue}} {
+		url, err := createQueues(ctx, client, q.name)
+		if err != nil {
+			return err
+		}
+		*q.url = url
+	}
+	return nil
+}
+
+func (s *Stack) startS3(ctx context.Context) error {
+	// The posix backend's buckets are directories.
+	if err := os.MkdirAll(filepath.Join(s.BucketRoot, Bucket), 0o755); err != nil {
+		return fmt.Errorf("make bucket: %w", err)
+	}
+	if err := choose(&s.s3Port); err != nil {
+		return err
+	}
+	var err error
+	if s.s3Gate, err = relay.StartGate(fmt.Sprintf("127.0.0.1:%d", s.S3Port), fmt.Sprintf("127.0.0.1:%d", s.s3Port)); err != nil {
+		return err
+	}
+	return s.runS3(ctx)
+}
+
+func (s *Stack) runS3(ctx context.Context) (err error) {
+	s.s3, err = s.launch("versitygw", nil, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
+		filepath.Join(s.Tools, "versitygw"), "--port", fmt.Sprintf("127.0.0.1:%d", s.s3Port), "--region", region,
+		"--health", "/health", "--quiet", "--keep-alive", "posix", s.BucketRoot)
+	if err != nil {
+		return err
+	}
+	return s.awaitHTTP(ctx, s.S3+"/health")
+}
