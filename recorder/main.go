@@ -99,7 +99,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
 		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop,
-		MaxRecordings: s.maxRecordings, HasRoom: func() bool { return studio.HasSpace() && !cpu.Busy() }, Log: entry,
+		MaxRecordings: s.maxRecordings, Hold: s.hold, HasRoom: func() bool { return studio.HasSpace() && !cpu.Busy() }, Log: entry,
 	}
 	entry.WithField("maxRecordings", s.maxRecordings).Info("recorder ready")
 	go cpu.Run(ctx)

@@ -27,10 +27,11 @@ func TestEveryFaultOfTheEnvironmentIsToldAtOnce(t *testing.T) {
 	t.Setenv("SCRATCH_LIMIT", "20GB")
 	t.Setenv("MAX_RECORDINGS", "0")
 	t.Setenv("REJOIN_WINDOW", "soon")
+	t.Setenv("HOLD_LIMIT", "12h")
 	t.Setenv("S3_BUCKET", "b")
 	t.Setenv("AWS_REGION", "")
 	_, err := readSettings()
-	for _, name := range []string{"LIVEKIT_URL", "SCRATCH_LIMIT", "MAX_RECORDINGS", "REJOIN_WINDOW", "S3_REGION"} {
+	for _, name := range []string{"LIVEKIT_URL", "SCRATCH_LIMIT", "MAX_RECORDINGS", "REJOIN_WINDOW", "HOLD_LIMIT", "S3_REGION"} {
 		require.ErrorContains(t, err, name)
 	}
 }

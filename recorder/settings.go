@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/worker"
 	"livekit-recorder/shared/command"
 )
 
@@ -26,7 +27,7 @@ type settings struct {
 	webhooks                                []string
 	ffmpeg, fileTemplate, ecsAgent          string
 	startTimeout, rejoinWindow, maxDuration time.Duration
-	stopTimeout, handOver                   time.Duration
+	stopTimeout, handOver, hold             time.Duration
 	maxRecordings                           int
 	scratchLimit                            int64 // bytes
 }
@@ -134,8 +135,12 @@ func readSettings() (settings, error) {
 		maxDuration:   r.duration("MAX_DURATION", 0, time.Second),
 		stopTimeout:   r.duration("STOP_TIMEOUT", 110*time.Second, time.Second),
 		handOver:      r.duration("HAND_OVER_TIMEOUT", time.Minute, 0),
+		hold:          r.duration("HOLD_LIMIT", worker.MaxHold, time.Second),
 		scratchLimit:  r.bytes("SCRATCH_LIMIT"),
 		maxRecordings: r.integer("MAX_RECORDINGS", recordingsPerCPU*runtime.NumCPU(), 1),
+	}
+	if s.hold > worker.MaxHold {
+		r.fault("HOLD_LIMIT", "must be at most %s: SQS keeps no message in flight for more than 12 hours", worker.MaxHold)
 	}
 	if s.bucket != "" && s.region == "" {
 		r.fault("S3_REGION", "is not set, and neither is AWS_REGION")

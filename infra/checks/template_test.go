@@ -129,8 +129,8 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 		require.Equal(t, "true", value, flag)
 	}
 	require.NotEmpty(t, properties("Bucket")["BucketEncryption"])
-	for _, queue := range []string{"StartQueue", "ControlQueue"} {
-		require.Equal(t, "10", properties(queue)["RedrivePolicy"].(node)["maxReceiveCount"])
+	for queue, receives := range map[string]string{"StartQueue": "10", "ControlQueue": "100"} {
+		require.Equal(t, receives, properties(queue)["RedrivePolicy"].(node)["maxReceiveCount"])
 	}
 	function := properties("ApiFunction")
 	require.Equal(t, "provided.al2023", function["Runtime"])

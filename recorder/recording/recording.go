@@ -165,12 +165,12 @@ func (s *Studio) GiveUp(ctx context.Context, c command.Command, reason error) {
 	}
 }
 
-// elsewhere says whether this recorder has the recording already, by another message.
+// elsewhere says whether this recorder has the recording already, by another message, and does not hand it over.
 func (s *Studio) elsewhere(c command.Command) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.running[c.Recording]
-	return t != nil && t.command.Message != c.Message
+	return t != nil && t.command.Message != c.Message && !t.leaving
 }
 
 func (s *Studio) register(t *take, running bool) {

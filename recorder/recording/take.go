@@ -71,6 +71,7 @@ type take struct {
 	began    time.Time               // guarded by the studio's lock, as are:
 	end      context.CancelCauseFunc // ends the recording
 	squeezed bool                    // it has been ended for want of scratch space
+	leaving  bool                    // it is handed over: a start of it is not another copy of its own
 }
 
 // dismiss answers a start that comes to nothing: its document says so, unless something else came of it already (a copy
@@ -271,6 +272,11 @@ func (t *take) stopped(ctx context.Context) <-chan struct{} {
 func (t *take) interrupted(ctx context.Context) (ends bool) {
 	t.cause = context.Cause(ctx)
 	t.reason = t.cause.Error()
+	if errors.Is(t.cause, command.ErrHandOver) {
+		t.Studio.mu.Lock()
+		t.leaving = true
+		t.Studio.mu.Unlock()
+	}
 	t.handedOver = t.handOver()
 	return t.handedOver == nil
 }

@@ -20,8 +20,6 @@ const (
 	visibility = 30 * time.Second
 	// renewal is the time between two signs of life, at most: two may be lost.
 	renewal = 10 * time.Second
-	// handOver is how long before SQS's limit of 12 hours in flight a recording is given to a fresh message receipt.
-	handOver = 10 * time.Minute
 	// pause follows a receive that failed (the SDK has retried by then).
 	pause = time.Second
 	// drainPause is how long messages are kept back after this recorder's own long polls have been cut off: SQS may not
@@ -31,21 +29,29 @@ const (
 	renewTimeout = 5 * time.Second
 	// callTimeout bounds a call that settles a message.
 	callTimeout = 20 * time.Second
+	// maxRetry is the longest pause before something that has failed is tried again.
+	maxRetry = 20 * time.Second
 	// stopTimeout bounds the carrying out of a stop, which others wait for; it is tried again.
 	stopTimeout = 30 * time.Second
 )
 
-// MaxReceives is the redrive policy of both queues (template.yaml): what has been received that often, and was not deleted,
-// goes to the dead-letter queue.
-const MaxReceives = 10
+// The redrive policies of the two queues (template.yaml): what has been received that often, and was not deleted, goes to
+// the dead-letter queue. Starts wait for the bucket while they are held, stops are tried again, for more than half an hour.
+const (
+	MaxReceives     = 10
+	MaxStopReceives = 100
+)
+
+// MaxHold is the longest that a start message can be held: 10 minutes less than SQS allows.
+const MaxHold = queue.MaxInFlight - 10*time.Minute
 
 // Worker serves the two queues.
 type Worker struct {
 	Starts, Controls *queue.Queue
 	// Start does what a start asks for and returns when that is over, or nearly at once when its context is done.
 	// Nil takes the message off the queue; [command.ErrHandOver], which is also the cause of the context's end, makes it
-	// visible at once, and [command.ErrLost] leaves it alone. Offer makes it visible while Start still runs, so that
-	// another recorder can go on before this one ends.
+	// visible at once, and [command.ErrLost] leaves it alone. Offer does so while Start still runs, so that another
+	// recorder, or another Start of this one, can go on before this one ends.
 	Start func(ctx context.Context, c command.Command, offer func()) error
 	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue.
 	GiveUp func(context.Context, command.Command, error)
@@ -53,6 +59,8 @@ type Worker struct {
 	Stop func(context.Context, command.Command) error
 	// MaxRecordings is how many starts are held at most.
 	MaxRecordings int
+	// Hold is how long a start is held before its recording is handed over, at most [MaxHold].
+	Hold time.Duration
 	// HasRoom says whether another start can be taken although there are fewer than MaxRecordings; nil: always.
 	HasRoom func() bool
 	Log     logrus.FieldLogger
@@ -157,7 +165,7 @@ func (w *Worker) start(ctx context.Context, m queue.Message) {
 	case errors.Is(err, command.ErrHandOver) && offered:
 		log.Info("start has been offered to other recorders")
 	case errors.Is(err, command.ErrHandOver):
-		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, 0) })
+		w.settle(log, "offer", func(ctx context.Context) error { return w.handOn(ctx, m) })
 	default:
 		log.WithError(err).WithField("receives", m.Receives).Error("start failed, will be tried again")
 		if m.Receives >= MaxReceives && w.GiveUp != nil {
@@ -183,9 +191,9 @@ func (w *Worker) stop(ctx context.Context, m queue.Message) {
 	w.settle(log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
 }
 
-// retryAfter grows with the number of failures: 2, 4, 8 … at most 60 seconds.
+// retryAfter grows with the number of failures: 2, 4, 8 … at most 20 seconds.
 func retryAfter(m queue.Message) time.Duration {
-	return min(time.Minute, time.Second<<min(max(m.Receives, 1), 6))
+	return min(maxRetry, time.Second<<min(max(m.Receives, 1), 6))
 }
 
 // decode reads a message. Garbage goes back to the queue at once, whose redrive policy moves it to the dead-letter queue.
@@ -198,8 +206,10 @@ func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) 
 		return c, true
 	}
 	log := w.Log.WithFields(logrus.Fields{"message": m.ID, "receives": m.Receives, "bytes": len(m.Body)})
-	log.WithError(err).Error("message cannot be read, leaving it to the dead-letter queue")
-	w.settle(log, "release", func(ctx context.Context) error { return q.Release(ctx, m, time.Second) })
+	if m.Receives <= 1 { // said once
+		log.WithError(err).Error("message cannot be read, leaving it to the dead-letter queue")
+	}
+	w.settle(log, "release", func(ctx context.Context) error { return q.Release(ctx, m, 0) })
 	return c, false
 }
 
@@ -239,14 +249,23 @@ func (w *Worker) release(m queue.Message) (newest queue.Message, offered bool) {
 	return h.message, h.offered
 }
 
-// offer makes a held message visible to other recorders.
+// offer gives a held message to other recorders, while its recording goes on.
 func (w *Worker) offer(m queue.Message) {
 	w.mu.Lock()
 	h := w.held[m.ID]
 	h.offered = true
 	newest := h.message
 	w.mu.Unlock()
-	w.settle(w.Log, "offer", func(ctx context.Context) error { return w.Starts.Release(ctx, newest, 0) })
+	w.settle(w.Log, "offer", func(ctx context.Context) error { return w.handOn(ctx, newest) })
+}
+
+// handOn gives a start to other recorders, as a new message: recordings that are handed on for days would otherwise be
+// taken for poison by the number of receives, and end with what SQS allows a message in the queue, and in flight.
+func (w *Worker) handOn(ctx context.Context, m queue.Message) error {
+	if err := w.Starts.Send(ctx, m.Body); err != nil {
+		return errors.Join(err, w.Starts.Release(ctx, m, 0))
+	}
+	return w.Starts.Delete(ctx, m) // should that fail, it comes twice, which recorders notice
 }
 
 func (w *Worker) endAll() {
@@ -292,7 +311,7 @@ func (w *Worker) receipts() []string {
 		if h.offered {
 			continue
 		}
-		if time.Since(h.message.At) > queue.MaxInFlight-handOver {
+		if time.Since(h.message.At) > w.Hold {
 			h.end(command.ErrHandOver)
 		}
 		receipts = append(receipts, h.message.Receipt)

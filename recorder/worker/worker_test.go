@@ -37,7 +37,7 @@ func newHarness(t *testing.T, maxRecordings int) *harness {
 	h := &harness{client: client, begun: make(chan command.Command, 10), results: make(chan error)}
 	h.Worker = &Worker{
 		Starts: &queue.Queue{Client: client, URL: urls[0]}, Controls: &queue.Queue{Client: client, URL: urls[1]},
-		MaxRecordings: maxRecordings, Log: log,
+		MaxRecordings: maxRecordings, Hold: MaxHold, Log: log,
 		Stop: func(context.Context, command.Command) error { return nil },
 		Start: func(ctx context.Context, c command.Command, offer func()) error {
 			h.begun <- c
@@ -106,6 +106,10 @@ func TestDrainingMakesMessagesVisibleAtOnce(t *testing.T) {
 	<-h.begun
 	h.stop()
 	require.Equal(t, [2]string{"1", "0"}, h.counts(t))
+	again, err := h.Starts.Receive(t.Context(), 1, visibility)
+	require.NoError(t, err)
+	require.Len(t, again, 1)
+	require.Equal(t, 1, again[0].Receives, "as a new message: recordings can be handed over any number of times")
 }
 
 func TestLostStartIsLeftToItsNewOwner(t *testing.T) {
@@ -167,7 +171,7 @@ func TestNearlyTwelveHoursInFlightAreHandedOver(t *testing.T) {
 	<-h.begun
 	h.mu.Lock()
 	for _, held := range h.held {
-		held.message.At = time.Now().Add(-queue.MaxInFlight + handOver/2)
+		held.message.At = time.Now().Add(-MaxHold - time.Minute)
 	}
 	h.mu.Unlock()
 	h.receipts()
@@ -177,7 +181,12 @@ func TestNearlyTwelveHoursInFlightAreHandedOver(t *testing.T) {
 func TestRetriesBackOff(t *testing.T) {
 	require.Equal(t, 2*time.Second, retryAfter(queue.Message{Receives: 1}))
 	require.Equal(t, 4*time.Second, retryAfter(queue.Message{Receives: 2}))
-	require.Equal(t, time.Minute, retryAfter(queue.Message{Receives: 100}))
+	require.Equal(t, 20*time.Second, retryAfter(queue.Message{Receives: 100}))
+	longest := 0 * time.Second
+	for n := range MaxStopReceives {
+		longest += retryAfter(queue.Message{Receives: n + 1})
+	}
+	require.Greater(t, longest, 30*time.Minute, "a stop outlives an outage of the bucket")
 }
 
 func TestMain(m *testing.M) {

@@ -312,3 +312,22 @@ func TestDrainingRecorderSurvivesLiveKitRestart(t *testing.T) {
 	}
 	onlyFiles(t, s, r)
 }
+
+// What is held for as long as SQS allows is handed over: by a lone recorder to itself, any number of times, without a gap.
+func TestLoneRecorderHandsOverToItself(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	_, err := s.StartRecorder(bounded(t, time.Minute), "HOLD_LIMIT=12s", "HAND_OVER_TIMEOUT=40s")
+	require.NoError(t, err)
+	p, r := recorded(t, s, "long", "vp8")
+	awaitState(t, s, r.ID, func(r ledger.Recording) bool { return len(r.Parts) == 3 })
+	pause(t, length)
+	p.Leave()
+	left := time.Now()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	covered(t, s, r, left.Sub(*r.StartedAt))
+	for _, part := range r.Parts[1:] {
+		require.Positive(t, part.Overlap)
+		require.Less(t, part.Overlap, 10.0)
+	}
+}

@@ -46,8 +46,9 @@ func (s *Stack) Path(key string) string {
 	return filepath.Join(s.BucketRoot, Bucket, filepath.FromSlash(key))
 }
 
-// createQueues makes a queue and its dead-letter queue, which has "-dead" after its name.
-func createQueues(ctx context.Context, client *awssqs.Client, name string) (url string, err error) {
+// createQueues makes a queue and its dead-letter queue, which has "-dead" after its name, and gets what has been received
+// that often.
+func createQueues(ctx context.Context, client *awssqs.Client, name string, maxReceives int) (url string, err error) {
 	dead, err := client.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: aws.String(name + "-dead")})
 	if err != nil {
 		return "", fmt.Errorf("create dead-letter queue: %w", err)

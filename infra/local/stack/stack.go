@@ -28,8 +28,8 @@ const (
 	Bucket = "local-bucket"
 	// Directory is S3_DIRECTORY.
 	Directory = "participants"
-	// maxReceives is the redrive policy of both queues, as template.yaml has it.
-	maxReceives = 10
+	// The redrive policies of the queues, as template.yaml has them.
+	startReceives, controlReceives = 10, 100
 )
 
 // Options say where things are and go. Ports that are 0 are chosen.

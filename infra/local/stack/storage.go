@@ -20,10 +20,11 @@ func (s *Stack) startSQS(ctx context.Context) error {
 	}
 	client := s.SQSClient()
 	for _, q := range []struct {
-		name string
-		url  *string
-	}{{"starts", &s.StartQueue}, {"controls", &s.ControlQueue}} {
-		url, err := createQueues(ctx, client, q.name)
+		name     string
+		receives int
+		url      *string
+	}{{"starts", startReceives, &s.StartQueue}, {"controls", controlReceives, &s.ControlQueue}} {
+		url, err := createQueues(ctx, client, q.name, q.receives)
 		if err != nil {
 			return err
 		}
