@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/livekit/protocol/auth"
@@ -76,15 +77,19 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 	recording := ledger.NewRecording(c)
-	a.note(ctx, recording)
-	if err := a.send(ctx, c); err != nil {
+	// Beside each other: a bucket that is slow must not hold up a recording.
+	var noting sync.WaitGroup
+	noting.Go(func() { a.note(ctx, recording) })
+	err := a.send(ctx, c)
+	noting.Wait()
+	if err != nil {
 		return 0, nil, err
 	}
 	return http.StatusAccepted, recording, nil
 }
 
-// note makes the recording known by its id before any recorder has seen it. Should the sending fail after that, the
-// caller knows no id.
+// note makes the recording known by its id before the caller has the id, or else a recorder does. Should the sending fail,
+// the caller knows no id.
 func (a *api) note(ctx context.Context, recording ledger.Recording) {
 	if a.documents == nil {
 		return

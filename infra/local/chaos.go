@@ -45,7 +45,7 @@ func printChaos(report chaos.Report) error {
 	fmt.Fprintln(w, "\n| fault\t| recordings hit\t| lost at most\t| went on after\t|")
 	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t|")
 	for _, row := range report.Rows {
-		fmt.Fprintf(w, "| %s\t| %d of %d\t| %.1f s\t| %.1f s\t|\n", row.Name, row.Hit, chaosPeople, max(0, row.Lost.Seconds()), row.Resume.Seconds())
+		fmt.Fprintf(w, "| %s\t| %d of %d\t| %.1f s\t| %.1f s\t|\n", row.Name, row.Hit, report.People, max(0, row.Lost.Seconds()), row.Resume.Seconds())
 	}
 	if err := w.Flush(); err != nil {
 		return err

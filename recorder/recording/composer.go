@@ -2,7 +2,6 @@ package recording
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
@@ -54,7 +53,7 @@ type composer struct {
 	ffmpeg  mux.FFmpeg
 	storage Storage
 	scratch string // directory for growing files
-	file    string // the recording's file name, without extension
+	file    string // the recording's file name, without extension; empty until it has one
 	kinds   []track.Kind
 	log     logrus.FieldLogger
 	// opened is called when a part has begun.
@@ -72,7 +71,9 @@ type composer struct {
 	draining bool      // another recorder is about to go on
 	reported time.Time // when the open part was last reported on
 	part     *openPart
-	number   int // of the newest part of the whole recording, from 1
+	number   int         // of the newest part of the whole recording, from 1
+	unnamed  []*openPart // that began before the recording had a name
+	unwanted bool        // it will have none
 
 	finishing sync.WaitGroup
 	mu        sync.Mutex
@@ -88,10 +89,8 @@ type openPart struct {
 	index int // in composer.parts
 }
 
-// init readies a composer whose first part follows number parts that there are already.
-func (c *composer) init(number int) *composer {
+func (c *composer) init() *composer {
 	c.order, c.feeding, c.mutes = map[*room.Track]int{}, map[track.Kind]*room.Track{}, mutes{}
-	c.number = number
 	return c
 }
 
@@ -254,17 +253,20 @@ func (c *composer) open(extra *mux.Stream) {
 		add(extra.Codec, extra.Config)
 	}
 	c.number++
-	container := mux.ContainerOf(streams)
-	file, state := c.file, ledger.Active
-	if c.draining {
-		file, state = file+".drained", ledger.Draining
+	local := localName{number: c.number, drained: c.draining, container: string(mux.ContainerOf(streams))}
+	name, key, state := "", "", ledger.Active
+	if c.file != "" {
+		name = local.partOf(c.file)
+		key = c.storage.Key(name)
 	}
-	name := partName(file, c.number, string(container))
-	path := filepath.Join(c.scratch, fmt.Sprintf("part%d.%s", c.number, container))
+	if c.draining {
+		state = ledger.Draining
+	}
+	path := filepath.Join(c.scratch, local.String())
 	started := w.origin.UTC()
 	c.mu.Lock()
 	c.parts = append(c.parts, ledger.Part{
-		Key: c.storage.Key(name), Container: string(container), State: state, StartedAt: &started,
+		Key: key, Container: local.container, State: state, StartedAt: &started,
 		Tracks: []ledger.TrackReport{},
 	})
 	index := len(c.parts) - 1
@@ -279,12 +281,27 @@ func (c *composer) open(extra *mux.Stream) {
 		return
 	}
 	w.sink = part
-	c.part = &openPart{writer: w, part: part, tail: c.storage.Begin(path, name, string(container)), name: name, index: index}
-	c.log.WithFields(logrus.Fields{"part": c.number, "key": c.storage.Key(name)}).Info("part begun")
+	c.part = &openPart{writer: w, part: part, name: name, index: index}
+	c.part.tail = c.tail(c.part)
+	c.log.WithFields(logrus.Fields{"part": c.number, "key": key}).Info("part begun")
 	c.opened()
 	pending := c.pending
 	c.pending = nil
 	for _, q := range pending {
 		c.place(q)
 	}
+}
+
+// tail begins to store a part, or will when it has a name.
+func (c *composer) tail(p *openPart) Tail {
+	if p.name != "" {
+		return c.storage.Begin(p.part.Path, p.name, string(p.part.Container))
+	}
+	later := &unnamed{decided: make(chan struct{})}
+	if c.unwanted {
+		close(later.decided)
+	} else {
+		c.unnamed = append(c.unnamed, p)
+	}
+	return later
 }

@@ -28,7 +28,7 @@ func (c *composer) closePart(reason string) {
 
 // finish runs on a context of its own: a recording that is stopped still gets its file.
 func (c *composer) finish(p *openPart) {
-	log := c.log.WithField("key", c.snapshot()[p.index].Key)
+	log := c.log.WithField("file", p.part.Path)
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := p.part.Close(ctx)
@@ -56,9 +56,9 @@ func (c *composer) finish(p *openPart) {
 	})
 	switch {
 	case uploadErr == nil:
-		log.WithField("bytes", size).Info("part stored")
+		log.WithFields(logrus.Fields{"key": whole.Key, "bytes": size}).Info("part stored")
 	case errors.Is(uploadErr, ledger.ErrSuperseded):
-		log.Warn("part was recovered by another recorder, its local file goes")
+		log.Warn("part is stored by another recorder, its local file goes")
 		_ = os.Remove(p.part.Path) // nobody needs it
 	}
 }

@@ -28,7 +28,7 @@ func owned(t *testing.T, store ledger.Store, owner string, c command.Command) *t
 	reserved.Epoch, reserved.Recorder = epoch, owner
 	return &take{
 		Studio: s, command: c, document: reserved, earlier: reserved.Parts, log: log, poked: make(chan struct{}, 1),
-		composer: (&composer{file: reserved.File}).init(0),
+		composer: (&composer{file: reserved.File}).init(),
 	}
 }
 

@@ -1,18 +1,8 @@
 package recording
 
 import (
-	"fmt"
-
 	"livekit-recorder/recorder/track"
 )
-
-// partName is the file name of a recording's part, which are numbered from 1.
-func partName(file string, number int, container string) string {
-	if number > 1 {
-		file = fmt.Sprintf("%s.part%d", file, number)
-	}
-	return file + "." + container
-}
 
 // header picks the frame that a stream's header is made of: the largest picture of the codec that comes first. A simulcast
 // publisher begins with a small one, and players make their window as large as the header says.

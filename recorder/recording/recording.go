@@ -108,48 +108,21 @@ func (s *Studio) Running() int {
 func (s *Studio) Record(ctx context.Context, c command.Command, offer func()) error {
 	t := &take{
 		Studio: s, command: c, offer: offer, document: ledger.NewRecording(c), poked: make(chan struct{}, 1),
-		log: s.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": c.Recording}),
+		adopted: make(chan struct{}),
+		log:     s.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": c.Recording}),
 	}
-	if s.elsewhere(c) {
+	t.composer = (&composer{
+		ffmpeg: s.FFmpeg, storage: s.Storage, scratch: t.directory(), log: t.log, kinds: kinds(c), opened: t.poke,
+		repair: func(ctx context.Context, part *ledger.Part, name string) error {
+			return t.repair(ctx, t.directory(), part, name)
+		},
+	}).init()
+	if !s.enter(t) {
 		t.log.Info("start has come in two messages, the other one is held")
 		return nil
 	}
-	// What decides who records, and under which name, must not be cut in two by a shutdown.
-	durable := context.WithoutCancel(ctx)
-	var verdict ledger.Verdict
-	var epoch int
-	var current string
-	err := insist(ctx, t.log, "claim recording", func(context.Context) (err error) {
-		verdict, epoch, current, err = s.Ledger.Start(durable, c)
-		return err
-	})
-	if errors.Is(context.Cause(ctx), command.ErrHandOver) && err != nil {
-		return command.ErrHandOver
-	}
-	if err != nil {
-		return err
-	}
-	t.log.WithFields(logrus.Fields{"verdict": verdict, "epoch": epoch}).Info("start received")
-	switch verdict {
-	case ledger.Duplicate:
-		return t.dismiss(durable, "already being recorded as "+current)
-	case ledger.Void:
-		return t.dismiss(durable, "stopped before it began")
-	}
-	t.document.Epoch, t.document.Recorder, t.document.Bucket = epoch, s.Ledger.Owner, s.Bucket
-	if err := t.reserve(durable); err != nil {
-		return err
-	}
-	s.register(t, true)
-	defer s.register(t, false)
-	defer t.tidy()
-	for {
-		t.run(ctx)
-		if again, err := t.settle(durable); !again {
-			return err
-		}
-		t.log.Info("participant is back already, going on")
-	}
+	defer s.leave(t)
+	return t.carryThrough(ctx)
 }
 
 // giveUpTimeout bounds the last thing that is done about a start that cannot be carried out.
@@ -165,24 +138,25 @@ func (s *Studio) GiveUp(ctx context.Context, c command.Command, reason error) {
 	}
 }
 
-// elsewhere says whether this recorder has the recording already, by another message, and does not hand it over.
-func (s *Studio) elsewhere(c command.Command) bool {
+// enter notes a take, unless this recorder has the recording already, by another message, and does not hand it over.
+func (s *Studio) enter(t *take) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.running[c.Recording]
-	return t != nil && t.command.Message != c.Message && !t.leaving
-}
-
-func (s *Studio) register(t *take, running bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if other := s.running[t.command.Recording]; other != nil && other.command.Message != t.command.Message && !other.leaving {
+		return false
+	}
 	if s.running == nil {
 		s.running = map[string]*take{}
 	}
-	if running {
-		s.running[t.document.ID] = t
-	} else if s.running[t.document.ID] == t { // it may have come back here meanwhile
-		delete(s.running, t.document.ID)
+	s.running[t.command.Recording] = t
+	return true
+}
+
+func (s *Studio) leave(t *take) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[t.command.Recording] == t { // it may have come back here meanwhile
+		delete(s.running, t.command.Recording)
 	}
 }
 

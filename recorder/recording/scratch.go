@@ -17,7 +17,7 @@ import (
 )
 
 // The scratch directory has a directory for each recorder, locked while it lives, and in it one for each recording with
-// its growing files: RECORDER/RECORDING.EPOCH/partN.EXTENSION.
+// its growing files: RECORDER/RECORDING.EPOCH/partN.EXTENSION (see [localName]).
 const lockFile = ".lock"
 
 // reasonKilled is the reason of a part that was finished from the disk of its recorder.
@@ -91,36 +91,58 @@ func (s *Studio) RecoverScratch(ctx context.Context) {
 }
 
 func (s *Studio) recoverDirectory(ctx context.Context, directory string) {
-	files, err := filepath.Glob(filepath.Join(directory, "*", "*"))
+	recordings, err := filepath.Glob(filepath.Join(directory, "*.[0-9]*"))
 	if err != nil {
 		s.Log.WithError(err).Error("scratch directory cannot be read")
 	}
-	for _, path := range files {
-		log := s.Log.WithFields(logrus.Fields{"recording": filepath.Base(filepath.Dir(path)), "file": path})
-		if err := s.recoverFile(ctx, path, log); err != nil {
-			log.WithError(err).Error("file of a killed recorder could not be stored, it stays on disk")
+	for _, recording := range recordings {
+		id, epoch, _ := strings.Cut(filepath.Base(recording), ".")
+		log := s.Log.WithFields(logrus.Fields{"recording": id, "directory": recording})
+		offset, err := offsetOf(recording, epoch)
+		if err != nil {
+			log.WithError(err).Error("recorder was killed before the bucket had answered: what it has recorded stays on disk")
+			continue
+		}
+		stored := true
+		files, _ := filepath.Glob(filepath.Join(recording, "*")) // the pattern is a good one
+		for _, path := range files {
+			local, ok := parseLocal(filepath.Base(path))
+			if !ok {
+				continue // an attempt at a repair, or the offset
+			}
+			local.number += offset
+			if err := s.recoverFile(ctx, path, id, local, log.WithField("file", path)); err != nil {
+				log.WithError(err).WithField("file", path).Error("file of a killed recorder could not be stored, it stays on disk")
+				stored = false
+			}
+		}
+		if stored {
+			_ = os.RemoveAll(recording) // if that fails, the directory of the recorder cannot be removed either, which is logged
 		}
 	}
-	recordings, _ := filepath.Glob(filepath.Join(directory, "*")) // the pattern is a good one
-	for _, recording := range recordings {
-		_ = os.Remove(recording) // if it is empty
+}
+
+// offsetOf is by how much the numbers of the parts in a recording's directory are too low.
+func offsetOf(directory, epoch string) (int, error) {
+	if epoch != "0" {
+		return 0, nil
 	}
+	text, err := os.ReadFile(filepath.Join(directory, offsetFile))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(text))
 }
 
 // recoverFile stores one file of a killed recorder, unless another recorder has recovered it already, and tells its
 // document.
-func (s *Studio) recoverFile(ctx context.Context, path string, log logrus.FieldLogger) error {
-	number, container, ok := numberOf(filepath.Base(path))
-	if !ok {
-		return os.Remove(path) // an attempt at a repair
-	}
-	id, _, _ := strings.Cut(filepath.Base(filepath.Dir(path)), ".")
+func (s *Studio) recoverFile(ctx context.Context, path, id string, local localName, log logrus.FieldLogger) error {
 	document, err := s.Documents.ByID(ctx, id)
 	if err != nil {
 		return err
 	}
-	name := partName(document.File, number, container)
-	part := ledger.Part{Key: s.Storage.Key(name), Container: container, State: ledger.Active, Tracks: []ledger.TrackReport{}}
+	name := local.partOf(document.File)
+	part := ledger.Part{Key: s.Storage.Key(name), Container: local.container, State: ledger.Active, Tracks: []ledger.TrackReport{}}
 	for _, known := range document.Parts {
 		if known.Key == part.Key {
 			part = known
@@ -133,7 +155,7 @@ func (s *Studio) recoverFile(ctx context.Context, path string, log logrus.FieldL
 		return err
 	}
 	err = insist(ctx, log, "store file", func(ctx context.Context) error {
-		tail, err := s.Storage.Resume(ctx, path, name, container)
+		tail, err := s.Storage.Resume(ctx, path, name, local.container)
 		if err != nil {
 			return err
 		}
@@ -175,14 +197,6 @@ func settled(ctx context.Context, path string) error {
 		case <-time.After(left):
 		}
 	}
-}
-
-// numberOf reads partN.EXTENSION.
-func numberOf(base string) (number int, container string, ok bool) {
-	stem, container, _ := strings.Cut(base, ".")
-	digits, ok := strings.CutPrefix(stem, "part")
-	number, err := strconv.Atoi(digits)
-	return number, container, ok && err == nil && number > 0
 }
 
 // errScratchFull ends the newest recording when uploads are so far behind that the scratch space is used up.

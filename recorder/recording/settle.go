@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -86,10 +87,16 @@ func (t *take) doubled(ctx context.Context) bool {
 	return err == nil && held != "" && held != t.command.Message
 }
 
-// tidy removes the recording's scratch directory, unless a file is left in it that could not be stored.
+// tidy removes the recording's scratch directories, unless a file is left in one that could not be stored.
 func (t *take) tidy() {
-	if err := os.Remove(t.directory()); err != nil {
-		t.log.WithError(err).Warn("scratch directory is not empty")
+	unnamed := filepath.Join(t.Scratch, t.command.Recording+".0")
+	if files, err := os.ReadDir(unnamed); err == nil && len(files) == 1 {
+		_ = os.Remove(filepath.Join(unnamed, offsetFile)) // if it is not that, the next step says so
+	}
+	for _, directory := range []string{unnamed, t.directory()} {
+		if err := os.Remove(directory); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.log.WithError(err).Warn("scratch directory is not empty")
+		}
 	}
 }
 
@@ -126,13 +133,15 @@ func conclude(document *ledger.Recording, reason, unrecordable string) {
 func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, insistFor)
 	defer cancel()
+	pauses := backoff.NewExponentialBackOff()
+	pauses.MaxInterval = maxPause
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := do(ctx)
-		if errors.Is(err, ledger.ErrSuperseded) {
+		if errors.Is(err, ledger.ErrSuperseded) || errors.Is(err, ledger.ErrCorrupt) {
 			err = permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxElapsedTime(insistFor), backoff.WithNotify(func(err error, after time.Duration) {
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(insistFor), backoff.WithNotify(func(err error, after time.Duration) {
 		log.WithError(err).WithField("retryIn", after.String()).Warn("could not " + what)
 	}))
 	if err != nil {

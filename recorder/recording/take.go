@@ -1,13 +1,10 @@
 package recording
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +39,8 @@ const (
 	rejoinPause = 500 * time.Millisecond
 	// insistFor is how long the bucket may be out of reach before what should go there is given up.
 	insistFor = 30 * time.Minute
+	// maxPause is the longest pause between two attempts at that, give or take half of it.
+	maxPause = 10 * time.Second
 )
 
 // take is one recording as this recorder carries it through.
@@ -53,10 +52,14 @@ type take struct {
 	log      logrus.FieldLogger
 	poked    chan struct{}
 
-	mu       sync.Mutex // guards document, which the watch goroutine saves
+	mu       sync.Mutex // guards what the goroutines that claim, watch and recover have to do with:
 	document ledger.Recording
 	earlier  []ledger.Part // by earlier owners
+	heard    time.Time     // when the first frame came
 
+	claims     chan claim    // what the bucket says to the start: one, which adopt takes
+	adopted    chan struct{} // closed when it has said that this recorder has the recording
+	refusal    *claim        // when it has said that it has not
 	recovering sync.WaitGroup
 
 	joined       bool            // the participant is in the room
@@ -89,34 +92,8 @@ func (t *take) dismiss(ctx context.Context, reason string) error {
 	return t.Documents.Save(ctx, existing)
 }
 
-// reserve gives the recording its name, or finds what an earlier owner has made of it.
-func (t *take) reserve(ctx context.Context) error {
-	own := t.document
-	template := cmp.Or(t.command.File, t.FileTemplate, ledger.DefaultFile)
-	document, err := t.Documents.Reserve(ctx, own, ledger.FileName(template, own, t.command.RequestedAt))
-	if err != nil {
-		return fmt.Errorf("reserve file name: %w", err)
-	}
-	document.Epoch, document.Recorder, document.Bucket = own.Epoch, own.Recorder, own.Bucket
-	t.document, t.earlier = document, slices.Clone(document.Parts)
-	scratch := t.directory()
-	if err := os.MkdirAll(scratch, 0o755); err != nil {
-		return fmt.Errorf("make scratch directory: %w", err)
-	}
-	t.composer = (&composer{
-		ffmpeg: t.FFmpeg, storage: t.Storage, scratch: scratch, file: document.File, log: t.log,
-		kinds: kinds(t.command), opened: t.poke,
-		repair: func(ctx context.Context, part *ledger.Part, name string) error {
-			return t.repair(ctx, scratch, part, name)
-		},
-		// Owners that follow each other closely may not know of each other's parts yet: the epoch keeps their names apart.
-	}).init(max(len(t.earlier), own.Epoch-1))
-	t.recovering.Go(func() { t.recoverParts(ctx) })
-	return nil
-}
-
-// directory is where this take's files grow. A recorder can come to have a recording a second time while it still finishes
-// its first part of it.
+// directory is where this take's files grow: its epoch is 0 before the bucket has answered. A recorder can come to have a
+// recording a second time while it still finishes its first part of it.
 func (t *take) directory() string {
 	return filepath.Join(t.Scratch, fmt.Sprintf("%s.%d", t.document.ID, t.document.Epoch))
 }
@@ -174,6 +151,10 @@ func (t *take) follow(ctx context.Context) {
 			}
 		case <-t.handedOver:
 			return
+		case c := <-t.claims:
+			if t.answered(c, absent); t.refusal != nil {
+				return
+			}
 		case <-absent.C:
 			return
 		case <-time.After(rejoinPause):
@@ -208,6 +189,10 @@ func (t *take) stay(ctx context.Context, absent, maximum *time.Timer) (err error
 			return nil, true
 		case <-t.handedOver:
 			return nil, true
+		case c := <-t.claims:
+			if t.answered(c, absent); t.refusal != nil {
+				return nil, true
+			}
 		case <-absent.C:
 			t.reason = t.absence()
 			return nil, true
@@ -259,9 +244,18 @@ func (t *take) absence() string {
 	return reasonNotJoined
 }
 
-// stopped is closed when something ends the recording from outside; that is told once.
+// answered is told when the bucket answers while recording goes on.
+func (t *take) answered(c claim, absent *time.Timer) {
+	t.adopt(c)
+	if t.owned() && !t.joined && t.absence() == reasonLeft {
+		absent.Reset(t.RejoinWindow) // another recorder has seen them
+	}
+}
+
+// stopped is closed when something ends the recording from outside; that is told once. What has been recorded without the
+// bucket cannot be handed over before it has answered.
 func (t *take) stopped(ctx context.Context) <-chan struct{} {
-	if t.cause != nil {
+	if t.cause != nil || !t.owned() && !t.since().IsZero() && errors.Is(context.Cause(ctx), command.ErrHandOver) {
 		return nil
 	}
 	return ctx.Done()
@@ -304,6 +298,11 @@ func (t *take) media(event room.Event) {
 	case room.TrackStarted:
 		t.composer.begin(e.Track)
 	case room.TrackFrame:
+		if t.heard.IsZero() { // nobody else writes it
+			t.mu.Lock()
+			t.heard = now
+			t.mu.Unlock()
+		}
 		t.composer.frames.push(e.Track, e.Frame, now)
 		t.composer.advance(now, false)
 	case room.TrackMuted:

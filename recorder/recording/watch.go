@@ -12,6 +12,11 @@ import (
 // watch keeps the document in the bucket up to date, and ends the recording when the ledger says that it is no longer
 // wanted, or no longer ours. A bucket that cannot be reached ends nothing.
 func (t *take) watch(ctx context.Context, end context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-t.adopted:
+	}
 	ticker := time.NewTicker(ledgerInterval)
 	defer ticker.Stop()
 	saved, savedAt := ledger.Recording{}, time.Time{}

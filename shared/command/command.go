@@ -80,6 +80,9 @@ type Command struct {
 	// Message is the id of the SQS message that brought it; not part of the contract. One command can come in two messages:
 	// a sender whose answer got lost sends it again.
 	Message string `json:"-"`
+	// Heard is since when the recorder that has a start has been recording already, because the bucket did not answer; not
+	// part of the contract, and zero nearly always.
+	Heard time.Time `json:"-"`
 }
 
 // NewStart makes a start command for a new recording.

@@ -52,6 +52,7 @@ const (
 	TakenOver Verdict = "taken over" // carry on what another recorder had begun
 	Duplicate Verdict = "duplicate"  // somebody records that already
 	Void      Verdict = "void"       // stopped since, or over
+	Over      Verdict = "over"       // somebody records that by now: keep what has been heard before, and end
 )
 
 // keepTombstones is how long departures and early stops are remembered: longer than a start can be on its way
@@ -71,13 +72,17 @@ func (e Entry) ApplyStart(c command.Command, owner string) (Entry, Verdict) {
 		next.Claims[c.Target()] = current
 		return next, TakenOver
 	}
-	if _, left := e.Left[c.Session]; c.Session != "" && left {
-		return e, Void
-	}
-	if _, stopped := e.Stopped[c.Recording]; stopped || !c.RequestedAt.After(e.StoppedAt) {
+	stopped, departed := e.stopFor(c)
+	if !stopped.IsZero() && !heardBefore(c, stopped) {
 		return e, Void
 	}
 	if exists && current.Wanted() {
+		if heardBefore(c, current.RequestedAt) {
+			return e, Over
+		}
+		if !stopped.IsZero() {
+			return e, Void
+		}
 		if c.Session != "" && c.Session != current.Session && c.RequestedAt.After(current.RequestedAt) {
 			// The participant is back before we heard that they had gone: the departure of the old session
 			// must not end the recording.
@@ -89,8 +94,28 @@ func (e Entry) ApplyStart(c command.Command, owner string) (Entry, Verdict) {
 	}
 	next.Claims[c.Target()] = Claim{
 		Recording: c.Recording, RequestedAt: c.RequestedAt, Session: c.Session, Owner: owner, Epoch: 1, Message: c.Message,
+		StoppedAt: stopped, Departed: departed,
 	}
 	return next, Claimed
+}
+
+// heardBefore says whether a start's recorder had been recording before something happened.
+func heardBefore(c command.Command, at time.Time) bool {
+	return !c.Heard.IsZero() && c.Heard.Before(at)
+}
+
+// stopFor is when a start was stopped before it got here, if it was, and whether by a departure.
+func (e Entry) stopFor(c command.Command) (at time.Time, departed bool) {
+	if at, left := e.Left[c.Session]; c.Session != "" && left {
+		return at, true
+	}
+	if at, stopped := e.Stopped[c.Recording]; stopped {
+		return at, false
+	}
+	if !c.RequestedAt.After(e.StoppedAt) {
+		return e.StoppedAt, false
+	}
+	return time.Time{}, false
 }
 
 // ApplyStop returns the entry after a stop, and the claims that it ends. The loss of a session ends none: the owner of

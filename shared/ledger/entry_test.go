@@ -189,3 +189,36 @@ func TestTheOwnersMessageIsKnown(t *testing.T) {
 	require.Equal(t, "one", e.Claims["av"].Message)
 	require.Equal(t, "two", apply(e, second).Claims["av"].Message)
 }
+
+// heard is a start whose recorder has been recording since some time already.
+func heard(c command.Command, second int) command.Command {
+	c.Heard = at(second)
+	return c
+}
+
+func TestWhatWasHeardBeforeAStopIsKept(t *testing.T) {
+	for name, stop := range map[string]command.Command{
+		"stopped": command.NewStop("room", "alice", at(5)), "stopped by its id": stopByHand("R1", 5), "departed": left("S1", 5),
+	} {
+		before := apply(Entry{}, stop)
+		e, verdict := before.ApplyStart(heard(joined("R1", "S1", 1), 3), "one")
+		require.Equal(t, Claimed, verdict, name)
+		require.False(t, wanted(e), name)
+		require.NotEqual(t, Wanted, e.Holding("av", "R1", 1), name)
+		_, verdict = e.ApplyStart(joined("R1", "S1", 1), "two")
+		require.Equal(t, TakenOver, verdict, "%s: its recorder died: it is still to be closed", name)
+		e, verdict = before.ApplyStart(heard(joined("R1", "S1", 1), 6), "one")
+		require.Equal(t, Void, verdict, "%s: nothing had been heard by then", name)
+		require.Equal(t, before, e, name)
+	}
+}
+
+func TestWhatWasHeardBeforeAnotherRecordingBeganIsKept(t *testing.T) {
+	before := apply(Entry{}, joined("R2", "S2", 10))
+	e, verdict := before.ApplyStart(heard(joined("R1", "S1", 1), 3), "one")
+	require.Equal(t, Over, verdict)
+	require.Equal(t, before, e)
+	require.Equal(t, Stopped, e.Holding("av", "R1", 1))
+	_, verdict = before.ApplyStart(heard(joined("R3", "S2", 12), 13), "one")
+	require.Equal(t, Duplicate, verdict)
+}

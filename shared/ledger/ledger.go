@@ -11,6 +11,9 @@ import (
 	"livekit-recorder/shared/command"
 )
 
+// ErrCorrupt says that an object of the ledger cannot be read as one: trying again does not help.
+var ErrCorrupt = errors.New("not an entry of the ledger")
+
 // Ledger moves entries in a store. Owner is this recorder's name, different for every process that ever ran.
 type Ledger struct {
 	Store Store
@@ -90,7 +93,7 @@ func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
 		return entry, "", err
 	}
 	if err := json.Unmarshal(body, &entry); err != nil {
-		return entry, "", fmt.Errorf("read %s: %w", key, err)
+		return entry, "", fmt.Errorf("read %s: %w: %w", key, ErrCorrupt, err)
 	}
 	return entry, tag, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,6 +48,9 @@ func deliver(chance *rand.Rand, commands []command.Command) Entry {
 	for n, c := range queue {
 		before := e.Claims["av"]
 		if c.Action == command.Start {
+			if chance.IntN(4) == 0 { // the bucket was away, and its recorder has begun without it
+				c.Heard = c.RequestedAt.Add(time.Duration(chance.IntN(4)) * time.Second)
+			}
 			e, _ = e.ApplyStart(c, fmt.Sprint("recorder-", n))
 		} else {
 			e, _ = e.ApplyStop(c)

@@ -43,8 +43,8 @@ func Faults(outage time.Duration) []Fault {
 		{Name: "garbage on the queues", Lossless: true, Settle: 2 * time.Second, inject: (*arena).garbage},
 		{Name: "recorder terminated (SIGTERM)", Lossless: true, Settle: 25 * time.Second, inject: (*arena).terminate},
 		{Name: "recorder killed (SIGKILL)", Settle: 50 * time.Second, inject: (*arena).kill},
-		{Name: fmt.Sprintf("S3 away for %s", s3), Rare: true, Lossless: true, Settle: 5 * time.Second, inject: withoutS3(s3)},
-		{Name: fmt.Sprintf("S3 silent for %s", s3), Rare: true, Lossless: true, Settle: 10 * time.Second, inject: silentS3(s3)},
+		{Name: fmt.Sprintf("S3 away for %s", s3), Rare: true, Lossless: true, Settle: 20 * time.Second, inject: withoutS3(s3)},
+		{Name: fmt.Sprintf("S3 silent for %s", s3), Rare: true, Lossless: true, Settle: 20 * time.Second, inject: silentS3(s3)},
 		{Name: fmt.Sprintf("SQS away for %s", sqs), Rare: true, Lossless: true, Settle: 25 * time.Second, inject: withoutSQS(sqs)},
 		{Name: "LiveKit killed and started again", Rare: true, Settle: 20 * time.Second, inject: (*arena).withoutLiveKit},
 	}
@@ -53,16 +53,25 @@ func Faults(outage time.Duration) []Fault {
 // arena is where it happens.
 type arena struct {
 	system    *stack.Stack
+	media     string
 	recorders []*stack.Process
+	people    []*person
 }
 
 // person is somebody who is recorded.
 type person struct {
 	*participant.Participant
-	name   string
-	joined time.Time
-	left   time.Time
+	name  string
+	first time.Time // when they must have been recorded from, at the latest
+	left  time.Time
 }
+
+const (
+	// firstFrame is how long it takes at most from somebody's coming to their first frame: messages are up to 2 seconds late.
+	firstFrame = 4 * time.Second
+	// lateFrame is the same while the bucket is away, which is waited for.
+	lateFrame = 6 * time.Second
+)
 
 // injected is a fault that has happened.
 type injected struct {
@@ -73,23 +82,24 @@ type injected struct {
 // Run lets people join, injects the faults one after the other, in an order of their own each time, and lets people
 // leave. The system must be up, without recorders.
 func Run(ctx context.Context, s *stack.Stack, media string, people, recorders int, faults []Fault, say func(string, ...any)) (Report, error) {
-	a := &arena{system: s}
+	a := &arena{system: s, media: media}
 	for range recorders {
 		if err := a.start(ctx); err != nil {
 			return Report{}, err
 		}
 	}
 	s.DisturbSQS(true)
-	all, err := a.enter(media, people)
 	defer func() {
-		for _, p := range all {
+		for _, p := range a.people {
 			p.Leave()
 		}
 	}()
-	if err != nil {
-		return Report{}, err
+	for range people {
+		if err := a.enter(firstFrame); err != nil {
+			return Report{}, err
+		}
 	}
-	if err := a.everybodyRecorded(ctx, all); err != nil {
+	if err := a.everybodyRecorded(ctx); err != nil {
 		return Report{}, err
 	}
 	var happened []injected
@@ -107,14 +117,14 @@ func Run(ctx context.Context, s *stack.Stack, media string, people, recorders in
 	}
 	say("everybody leaves")
 	var leaving sync.WaitGroup
-	for _, p := range all {
+	for _, p := range a.people {
 		leaving.Go(func() {
 			p.Leave()
 			p.left = time.Now()
 		})
 	}
 	leaving.Wait()
-	return a.check(ctx, all, happened)
+	return a.check(ctx, happened)
 }
 
 func pass(ctx context.Context, d time.Duration) error {
@@ -132,29 +142,26 @@ func (a *arena) start(ctx context.Context) error {
 	return err
 }
 
-func (a *arena) enter(media string, people int) (all []*person, err error) {
+// enter lets one more person come, who must be recorded within some time.
+func (a *arena) enter(within time.Duration) error {
 	codecs := []string{"vp8", "h264", "vp9"}
-	for n := range people {
-		name := "person-" + strconv.Itoa(n)
-		p, err := participant.Join(a.system.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, Room, name, media)
-		if err != nil {
-			return all, err
-		}
-		all = append(all, &person{Participant: p, name: name, joined: time.Now()})
-		if _, err = p.Microphone(); err == nil {
-			_, err = p.Camera(codecs[n%len(codecs)])
-		}
-		if err != nil {
-			return all, err
-		}
+	n := len(a.people)
+	name := "person-" + strconv.Itoa(n)
+	p, err := participant.Join(a.system.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, Room, name, a.media)
+	if err != nil {
+		return err
 	}
-	return all, nil
+	a.people = append(a.people, &person{Participant: p, name: name, first: time.Now().Add(within)})
+	if _, err = p.Microphone(); err == nil {
+		_, err = p.Camera(codecs[n%len(codecs)])
+	}
+	return err
 }
 
-func (a *arena) everybodyRecorded(ctx context.Context, people []*person) error {
+func (a *arena) everybodyRecorded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for _, p := range people {
+	for _, p := range a.people {
 		if _, err := a.recording(ctx, p, func(r ledger.Recording) bool { return r.State == ledger.Active }); err != nil {
 			return err
 		}
@@ -209,7 +216,7 @@ func (a *arena) kill(ctx context.Context) error {
 func withoutS3(length time.Duration) func(*arena, context.Context) error {
 	return func(a *arena, ctx context.Context) error {
 		a.system.StopS3()
-		if err := pass(ctx, length); err != nil {
+		if err := a.comeMeanwhile(ctx, length); err != nil {
 			return err
 		}
 		return a.system.StartS3(ctx)
@@ -220,8 +227,16 @@ func silentS3(length time.Duration) func(*arena, context.Context) error {
 	return func(a *arena, ctx context.Context) error {
 		a.system.SilenceS3(true)
 		defer a.system.SilenceS3(false)
-		return pass(ctx, length)
+		return a.comeMeanwhile(ctx, length)
 	}
+}
+
+// comeMeanwhile lets time pass, in which somebody comes.
+func (a *arena) comeMeanwhile(ctx context.Context, length time.Duration) error {
+	if err := a.enter(lateFrame); err != nil {
+		return err
+	}
+	return pass(ctx, length)
 }
 
 func withoutSQS(length time.Duration) func(*arena, context.Context) error {

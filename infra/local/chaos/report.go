@@ -36,6 +36,7 @@ type Row struct {
 // Report is what was found in the bucket.
 type Report struct {
 	Rows   []Row
+	People int
 	Parts  int
 	Faults []string // what must not be
 }
@@ -45,15 +46,15 @@ func (r *Report) fault(format string, args ...any) {
 }
 
 // check reads the bucket when everything is stored.
-func (a *arena) check(ctx context.Context, people []*person, happened []injected) (Report, error) {
+func (a *arena) check(ctx context.Context, happened []injected) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
-	var report Report
+	report := Report{People: len(a.people)}
 	for _, f := range happened {
 		report.Rows = append(report.Rows, Row{Name: f.Name, people: map[*person]bool{}})
 	}
 	var recordings []ledger.Recording
-	for _, p := range people {
+	for _, p := range a.people {
 		r, err := a.recording(ctx, p, ledger.Recording.Final)
 		if err != nil {
 			return report, err
@@ -93,7 +94,7 @@ func (r *Report) timeline(p *person, recording ledger.Recording, happened []inje
 		r.fault("%s: %s: %s", p.name, recording.State, recording.Reason)
 		return
 	}
-	end := p.joined.Add(3 * time.Second) // the first frame, with camera and microphone still being published
+	end := p.first
 	for _, part := range recording.Parts {
 		if nothingStored(part) {
 			continue // its time is a gap
