@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test fidelity chaos lint bench build build-ApiFunction image clean
+.PHONY: help demo up test fidelity chaos load lint bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -12,6 +12,7 @@ help:
 	@echo "make test    all tests, with the real components"
 	@echo "make fidelity   measures recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
 	@echo "make chaos   kills recorders and cuts off S3, SQS and LiveKit, and checks what was lost"
+	@echo "make load    what one recorder takes to record many people (PEOPLE=1,10,20)"
 	@echo "make lint    gofmt, go vet, staticcheck"
 	@echo "make bench   benchmarks"
 	@echo "make build   the programs, into .tools/build"
@@ -43,6 +44,10 @@ fidelity: build
 chaos: build
 	@infra/tools.sh system
 	@$(local) chaos
+
+load: build
+	@infra/tools.sh system
+	@$(local) load
 
 lint:
 	@infra/tools.sh lint

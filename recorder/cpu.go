@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"math"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +17,12 @@ const (
 	busyCPU = 0.8
 )
 
-// cpuMeter measures how much of the processors this process uses. Its ffmpeg processes, which only copy, do not count.
-type cpuMeter struct{ share atomic.Uint64 } // bits of a float64, 0 to 1
+// cpuMeter measures how much of the processors that it may use this process does use. Its ffmpeg processes, which only copy,
+// do not count.
+type cpuMeter struct {
+	processors float64
+	share      atomic.Uint64 // bits of a float64, 0 to 1
+}
 
 // Share is the part of all processors that was used lately.
 func (m *cpuMeter) Share() float64 { return math.Float64frombits(m.share.Load()) }
@@ -39,7 +42,7 @@ func (m *cpuMeter) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now, nowAt := cpuTime(), time.Now()
-		share := (now - used).Seconds() / nowAt.Sub(at).Seconds() / float64(runtime.NumCPU())
+		share := (now - used).Seconds() / nowAt.Sub(at).Seconds() / m.processors
 		m.share.Store(math.Float64bits(share))
 		used, at = now, nowAt
 	}

@@ -94,14 +94,21 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	defer studio.CloseScratch()
 	studio.RecoverScratch(ctx)
 	studio.Rooms.OnStop = func(id string) { studio.Check(id) }
-	cpu := &cpuMeter{}
+	cpus, err := processors(ctx, cgroupLimit, s.ecsMetadata)
+	if err != nil {
+		entry.WithError(err).Warn("limit of processors could not be read")
+	}
+	if s.maxRecordings == 0 {
+		s.maxRecordings = max(1, int(recordingsPerCPU*cpus))
+	}
+	cpu := &cpuMeter{processors: cpus}
 	w := &worker.Worker{
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
 		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop,
 		MaxRecordings: s.maxRecordings, Hold: s.hold, HasRoom: func() bool { return studio.HasSpace() && !cpu.Busy() }, Log: entry,
 	}
-	entry.WithField("maxRecordings", s.maxRecordings).Info("recorder ready")
+	entry.WithFields(logrus.Fields{"maxRecordings": s.maxRecordings, "processors": cpus}).Info("recorder ready")
 	go cpu.Run(ctx)
 	go reportMetrics(ctx, studio, s.maxRecordings, cpu, entry)
 	return serve(ctx, s, w, studio, notifier, entry)

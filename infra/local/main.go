@@ -30,9 +30,9 @@ func main() {
 	logrus.SetLevel(logrus.ErrorLevel)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	commands := map[string]func(context.Context) error{"demo": demo, "up": up, "chaos": survive, "fidelity": measure}
+	commands := map[string]func(context.Context) error{"demo": demo, "up": up, "chaos": survive, "fidelity": measure, "load": load}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity")
+		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity | local load")
 		os.Exit(2)
 	}
 	err := commands[os.Args[1]](ctx)

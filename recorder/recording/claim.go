@@ -91,13 +91,15 @@ func (t *take) claim(ctx, durable context.Context) (c claim) {
 		c.verdict, own.Epoch, c.current, err = t.Ledger.Start(durable, start)
 		return err
 	})
+	if c.err == nil {
+		t.log.WithFields(logrus.Fields{"verdict": c.verdict, "epoch": own.Epoch}).Info("start received")
+	}
 	if c.refused() {
 		return c
 	}
 	if c.verdict == ledger.Over {
 		own.Epoch = 1 // the claim is the other one's
 	}
-	t.log.WithFields(logrus.Fields{"verdict": c.verdict, "epoch": own.Epoch}).Info("start received")
 	own.Recorder, own.Bucket = t.Ledger.Owner, t.Bucket
 	template := cmp.Or(t.command.File, t.FileTemplate, ledger.DefaultFile)
 	c.err = t.insistLong(ctx, "reserve file name", func() (err error) {
@@ -112,7 +114,7 @@ func (t *take) claim(ctx, durable context.Context) (c claim) {
 func (t *take) insistLong(ctx context.Context, what string, do func() error) error {
 	for {
 		err := insist(ctx, t.log, what, func(context.Context) error { return do() })
-		if err == nil || ctx.Err() != nil || errors.Is(err, ledger.ErrCorrupt) {
+		if err == nil || ctx.Err() != nil || hopeless(err) {
 			return err
 		}
 	}

@@ -129,7 +129,7 @@ func conclude(document *ledger.Recording, reason, unrecordable string) {
 	document.Reason += "; " + reason
 }
 
-// insist repeats what has to succeed, until it does or the time for it is over. A lost recording is not insisted on.
+// insist repeats what has to succeed, until it does or the time for it is over, but not what is hopeless.
 func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, insistFor)
 	defer cancel()
@@ -137,7 +137,7 @@ func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(co
 	pauses.MaxInterval = maxPause
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := do(ctx)
-		if errors.Is(err, ledger.ErrSuperseded) || errors.Is(err, ledger.ErrCorrupt) {
+		if hopeless(err) {
 			err = permanent(err)
 		}
 		return struct{}{}, err
@@ -148,6 +148,11 @@ func insist(ctx context.Context, log logrus.FieldLogger, what string, do func(co
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// hopeless says that trying again does not help.
+func hopeless(err error) bool {
+	return errors.Is(err, ledger.ErrSuperseded) || errors.Is(err, ledger.ErrCorrupt) || errors.Is(err, ledger.ErrNamesTaken)
 }
 
 // permanent marks an error that trying again does not help against.

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// ErrNamesTaken says that a file name and 999 suffixes of it are taken.
+var ErrNamesTaken = errors.New("the name and 999 suffixes of it are taken")
+
 // Documents reads and writes the documents of recordings in a store.
 type Documents struct{ Store Store }
 
@@ -86,7 +89,7 @@ func (d Documents) Reserve(ctx context.Context, recording Recording, wanted stri
 		}
 		return recording, d.point(ctx, recording)
 	}
-	return recording, fmt.Errorf("reserve file name: %q and 999 suffixes of it are taken", wanted)
+	return recording, fmt.Errorf("reserve file name: %q: %w", wanted, ErrNamesTaken)
 }
 
 // point makes the id lead to the document.
@@ -203,7 +206,7 @@ func (d Documents) ByID(ctx context.Context, id string) (Recording, error) {
 	}
 	var p pointer
 	if err := json.Unmarshal(body, &p); err != nil {
-		return Recording{}, fmt.Errorf("read pointer of %s: %w", id, err)
+		return Recording{}, fmt.Errorf("read pointer of %s: %w: %w", id, ErrCorrupt, err)
 	}
 	if p.Recording != nil {
 		return *p.Recording, nil

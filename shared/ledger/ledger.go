@@ -11,8 +11,8 @@ import (
 	"livekit-recorder/shared/command"
 )
 
-// ErrCorrupt says that an object of the ledger cannot be read as one: trying again does not help.
-var ErrCorrupt = errors.New("not an entry of the ledger")
+// ErrCorrupt says that an object is not what the ledger has written: trying again does not help.
+var ErrCorrupt = errors.New("not written by the ledger")
 
 // Ledger moves entries in a store. Owner is this recorder's name, different for every process that ever ran.
 type Ledger struct {

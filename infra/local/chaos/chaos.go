@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -188,15 +189,28 @@ func (a *arena) recording(ctx context.Context, p *person, wanted func(ledger.Rec
 	}
 }
 
-// victim takes the recorder that has been there for longest out of the list: it has recordings.
-func (a *arena) victim() *stack.Process {
-	p := a.recorders[0]
-	a.recorders = a.recorders[1:]
-	return p
+// victim takes the recorder with the most recordings out of the list.
+func (a *arena) victim() (*stack.Process, error) {
+	busiest, most := 0, -1
+	for n, p := range a.recorders {
+		children, err := p.Children() // an ffmpeg for each
+		if err != nil {
+			return nil, err
+		}
+		if len(children) > most {
+			busiest, most = n, len(children)
+		}
+	}
+	p := a.recorders[busiest]
+	a.recorders = slices.Delete(a.recorders, busiest, busiest+1)
+	return p, nil
 }
 
 func (a *arena) terminate(ctx context.Context) error {
-	p := a.victim()
+	p, err := a.victim()
+	if err != nil {
+		return err
+	}
 	if err := a.start(ctx); err != nil { // as a deployment does: the new one first
 		return err
 	}
@@ -209,7 +223,11 @@ func (a *arena) terminate(ctx context.Context) error {
 }
 
 func (a *arena) kill(ctx context.Context) error {
-	a.victim().Kill()
+	p, err := a.victim()
+	if err != nil {
+		return err
+	}
+	p.Kill()
 	return a.start(ctx)
 }
 

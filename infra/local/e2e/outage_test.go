@@ -1,11 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -116,7 +111,8 @@ func TestKilledFFmpegBeginsAPart(t *testing.T) {
 	require.NoError(t, err)
 	p, r := recorded(t, s, "no-ffmpeg", "h264")
 	pause(t, length)
-	children := childrenOf(t, recorder.PID())
+	children, err := recorder.Children()
+	require.NoError(t, err)
 	require.Len(t, children, 1)
 	require.NoError(t, syscall.Kill(children[0], syscall.SIGKILL))
 	pause(t, length)
@@ -130,28 +126,6 @@ func TestKilledFFmpegBeginsAPart(t *testing.T) {
 	end := r.Parts[0].StartedAt.Add(time.Duration(r.Parts[0].Duration * float64(time.Second)))
 	require.Less(t, r.Parts[1].StartedAt.Sub(end), 2500*time.Millisecond, "a fragment, and the way to the next key frame")
 	onlyFiles(t, s, r)
-}
-
-// childrenOf finds a process's children in /proc.
-func childrenOf(t *testing.T, pid int) (children []int) {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	require.NoError(t, err)
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		var child, parent int
-		var state string
-		after := string(stat)[strings.LastIndexByte(string(stat), ')')+1:]
-		if _, err := fmt.Sscan(after, &state, &parent); err == nil && parent == pid && state != "Z" {
-			child, err = strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			require.NoError(t, err)
-			children = append(children, child)
-		}
-	}
-	return children
 }
 
 // S3 that does not answer at all, on connections that stay open, is noticed: a stop that was asked for meanwhile is obeyed

@@ -46,6 +46,8 @@ var encoders = map[string][]string{
 var variants = map[string][]string{
 	"opus-stereo":  {"-ac", "2", "-b:a", "48k"},
 	"vp9-profile2": {"-profile:v", "2", "-pix_fmt", "yuv420p10le"},
+	// What a camera sends: 1280×720 at 1.75 Mbit/s.
+	"vp8-camera":   {"-b:v", "1750k"},
 	"h264-bframes": {"-profile:v", "main", "-preset", "veryfast", "-tune", "film", "-bf", "2", "-x264-params", "keyint=10:min-keyint=10:scenecut=0:b-adapt=0"},
 }
 
@@ -66,8 +68,11 @@ func encoding(signal string) ([]string, error) {
 		args = append(args, fmt.Sprintf("aevalsrc='0.5*sin(2*PI*1000*t)*lt(mod(t,1),%g)':s=48000:d=%g", flashFor, loop.Seconds()))
 	} else {
 		size := "320x240"
-		if strings.Contains(variant, "x") {
+		switch {
+		case strings.Contains(variant, "x"):
 			size, variant = variant, ""
+		case variant == "camera":
+			size = "1280x720"
 		}
 		args = append(args, fmt.Sprintf(
 			"testsrc=s=%s:r=%d:d=%g,hue=b=-4,drawbox=color=white:t=fill:enable='lt(mod(t,1),%g)',format=yuv420p",

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,6 +71,32 @@ func (p *Process) Signal(signal os.Signal) error { return p.cmd.Process.Signal(s
 
 // PID is its process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Children are the process ids of the programs that it runs (proc(5): fields 3 and 4 of stat).
+func (p *Process) Children() (children []int, err error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, fmt.Errorf("find children: %w", err)
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		var parent int
+		var state string
+		after := string(text)[strings.LastIndexByte(string(text), ')')+1:]
+		if _, err := fmt.Sscan(after, &state, &parent); err != nil || parent != p.PID() || state == "Z" {
+			continue
+		}
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return nil, fmt.Errorf("find children: %w", err)
+		}
+		children = append(children, child)
+	}
+	return children, nil
+}
 
 // Wait returns when the program has ended, with its error.
 func (p *Process) Wait(ctx context.Context) error {

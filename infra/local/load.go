@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"livekit-recorder/infra/local/participant"
+	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/shared/ledger"
+)
+
+const (
+	loadRoom = "load"
+	// loadTime is how long the processor time of one row is measured.
+	loadTime = 30 * time.Second
+	// loadJoin bounds the coming of everybody, and the storing of everything.
+	loadJoin = 2 * time.Minute
+	// loadSignal is what everybody's camera sends.
+	loadSignal = "vp8-camera"
+)
+
+// load has one recorder record ever more people of one room, and prints what it takes. PEOPLE says how many.
+func load(ctx context.Context) error {
+	var rows []int
+	for field := range strings.SplitSeq(orElse(os.Getenv("PEOPLE"), "1,10,20"), ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 {
+			return errors.New("PEOPLE must be numbers with commas between them, like 1,10,20")
+		}
+		rows = append(rows, n)
+	}
+	return inSystem(ctx, "load", loadRoom+"*/*", func(s *stack.Stack, _, media string) error {
+		recorder, err := s.StartRecorder(ctx, "LOG_LEVEL=info")
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
+		fmt.Fprintln(w, "| people\t| cores: recorder\t| ffmpeg\t| CPU s a minute and person\t| memory: recorder\t| ffmpeg, each\t| frames\t| packets lost\t|")
+		fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
+		for _, n := range rows {
+			step("%d people", n)
+			row, err := loadOf(ctx, s, recorder, media, n)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(w, row)
+		}
+		fmt.Println()
+		return w.Flush()
+	})
+}
+
+// usage is what processes have used so far, and use.
+type usage struct {
+	cpu    time.Duration
+	memory int64 // bytes, resident
+}
+
+// loadRow is a row of the table.
+type loadRow struct {
+	people               int
+	recorder, ffmpeg     usage // the processor time within loadTime
+	frames, sent, packet int64
+}
+
+func (r loadRow) String() string {
+	cores := func(u usage) float64 { return u.cpu.Seconds() / loadTime.Seconds() }
+	person := (r.recorder.cpu + r.ffmpeg.cpu).Minutes() / loadTime.Minutes() / float64(r.people) * time.Minute.Seconds()
+	const mega = 1 << 20
+	return fmt.Sprintf("| %d\t| %.2f\t| %.2f\t| %.2f\t| %d MiB\t| %.1f MiB\t| %.2f %%\t| %d\t|", r.people, cores(r.recorder), cores(r.ffmpeg),
+		person, r.recorder.memory/mega, float64(r.ffmpeg.memory)/float64(r.people)/mega, 100*float64(r.frames)/float64(r.sent), r.packet)
+}
+
+func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media string, people int) (row loadRow, err error) {
+	row.people = people
+	room := fmt.Sprint(loadRoom, people)
+	rest := stack.REST{Base: s.API}
+	var cameras []*participant.Publication
+	var all []*participant.Participant
+	leave := func() {
+		for _, p := range all {
+			p.Leave()
+		}
+	}
+	defer leave()
+	joining, cancel := context.WithTimeout(ctx, loadJoin)
+	defer cancel()
+	for n := range people {
+		p, err := participant.Join(s.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, room, fmt.Sprint("person-", n), media)
+		if err != nil {
+			return row, err
+		}
+		all = append(all, p)
+		camera, err := p.Camera(loadSignal)
+		if err != nil {
+			return row, err
+		}
+		cameras = append(cameras, camera)
+		if _, err := p.Microphone(); err != nil {
+			return row, err
+		}
+	}
+	active := func(r ledger.Recording) bool { return r.State == ledger.Active }
+	if _, err := awaitAll(joining, rest, room, people, active); err != nil {
+		return row, err
+	}
+	before, beforeFFmpeg, err := usages(recorder)
+	if err != nil {
+		return row, err
+	}
+	select {
+	case <-ctx.Done():
+		return row, ctx.Err()
+	case <-time.After(loadTime):
+	}
+	if row.recorder, row.ffmpeg, err = usages(recorder); err != nil {
+		return row, err
+	}
+	row.recorder.cpu -= before.cpu
+	row.ffmpeg.cpu -= beforeFFmpeg.cpu
+	leave()
+	ending, cancel := context.WithTimeout(ctx, loadJoin)
+	defer cancel()
+	recordings, err := awaitAll(ending, rest, room, people, ledger.Recording.Final)
+	if err != nil {
+		return row, err
+	}
+	for n, r := range recordings {
+		row.count(r, cameras[n].Sent())
+	}
+	return row, nil
+}
+
+// count compares the frames of a recording with those that were sent since its first one.
+func (r *loadRow) count(recording ledger.Recording, sent []time.Time) {
+	for _, part := range recording.Parts {
+		for _, t := range part.Tracks {
+			r.packet += t.PacketsLost
+			if t.Kind != "video" {
+				continue
+			}
+			r.frames += t.Frames
+			for _, at := range sent {
+				if t.FirstFrameAt != nil && at.After(t.FirstFrameAt.Add(-time.Millisecond)) {
+					r.sent++
+				}
+			}
+		}
+	}
+}
+
+// awaitAll returns everybody's recordings, in their order, when all are as wanted.
+func awaitAll(ctx context.Context, rest stack.REST, room string, people int, wanted func(ledger.Recording) bool) ([]ledger.Recording, error) {
+	recordings := make([]ledger.Recording, people)
+	for n := range recordings {
+		for !wanted(recordings[n]) {
+			all, err := rest.List(ctx, room, fmt.Sprint("person-", n))
+			if err != nil {
+				return nil, err
+			}
+			if len(all) > 0 {
+				recordings[n] = all[0]
+			}
+			select {
+			case <-ctx.Done():
+				return nil, fmt.Errorf("recording of person-%d is %q: %w", n, recordings[n].State, ctx.Err())
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}
+	return recordings, nil
+}
+
+// usages are those of a recorder, and of its ffmpeg processes together.
+func usages(p *stack.Process) (recorder, ffmpeg usage, err error) {
+	if recorder, err = usageOf(p.PID()); err != nil {
+		return recorder, ffmpeg, err
+	}
+	children, err := p.Children()
+	if err != nil {
+		return recorder, ffmpeg, err
+	}
+	for _, pid := range children {
+		u, err := usageOf(pid)
+		if err != nil {
+			return recorder, ffmpeg, err
+		}
+		ffmpeg.cpu += u.cpu
+		ffmpeg.memory += u.memory
+	}
+	return recorder, ffmpeg, nil
+}
+
+// usageOf reads a process's processor time and resident memory (proc(5): fields 14, 15 and 24 of stat, in clock ticks of
+// 10 ms and in pages).
+func usageOf(pid int) (usage, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return usage{}, fmt.Errorf("read usage: %w", err)
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])) // from field 3 on
+	var numbers [3]int64
+	for n, field := range []int{14, 15, 24} {
+		if numbers[n], err = strconv.ParseInt(fields[field-3], 10, 64); err != nil {
+			return usage{}, fmt.Errorf("read usage: %w", err)
+		}
+	}
+	return usage{
+		cpu: time.Duration(numbers[0]+numbers[1]) * 10 * time.Millisecond, memory: numbers[2] * int64(os.Getpagesize()),
+	}, nil
+}
+
+func orElse(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
