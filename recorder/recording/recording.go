@@ -29,7 +29,7 @@ type Studio struct {
 	Ledger    *ledger.Ledger
 	// Scratch is the local directory for this recorder's growing files, beside those of others on the same disk.
 	Scratch string
-	// ScratchLimit is how many bytes all growing files together may take there; 0 is no limit.
+	// ScratchLimit is how many bytes all growing files together may take there; 0 is no limit but the disk's.
 	ScratchLimit int64
 	// StartTimeout is how long a start waits for its participant; RejoinWindow how long a lost connection, or a
 	// recording that is taken over, waits for them to be there again; MaxDuration bounds a recording (0: it doesn't).
@@ -45,8 +45,9 @@ type Studio struct {
 	Notify func(ledger.Recording)
 	Log    logrus.FieldLogger
 
-	lock    *os.File // of the scratch directory
-	used    atomic.Int64
+	lock    *os.File     // of the scratch directory
+	used    atomic.Int64 // bytes of the scratch disk
+	full    atomic.Bool  // the scratch space is used up
 	mu      sync.Mutex
 	running map[string]*take
 }

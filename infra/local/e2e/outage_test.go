@@ -1,11 +1,16 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/stack"
@@ -65,28 +70,57 @@ func TestS3OutageLosesNothing(t *testing.T) {
 // When the bucket is away for so long that the disk is full, the newest recording ends, clearly, and the others go on.
 func TestFullScratchSpaceEndsTheNewestRecordingOnly(t *testing.T) {
 	t.Parallel()
-	s := ownSystem(t)
-	// The test signal takes about 36 KB/s: some 36 s of one recording, or 18 s of both. The older one leaves in between.
-	_, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_LIMIT=1280KiB")
-	require.NoError(t, err)
-	oldest, first := recorded(t, s, "older", "vp8")
-	_, second := recorded(t, s, "newer", "vp8")
-	s.StopS3()
-	pause(t, 4*length)
-	oldest.Leave()
-	left := time.Now()
-	require.NoError(t, s.StartS3(bounded(t, time.Minute)))
-	second = awaitState(t, s, second.ID, ledger.Recording.Final)
-	require.Equal(t, ledger.Completed, second.State)
-	require.Contains(t, second.Reason, "the scratch space is used up")
-	require.True(t, second.EndedAt.Before(left), "it ended before the older one did")
-	first = awaitState(t, s, first.ID, ledger.Recording.Final)
-	require.Equal(t, "the participant left", first.Reason)
-	require.InDelta(t, left.Sub(*first.StartedAt).Seconds(), first.Parts[0].Duration, 2)
-	for _, r := range []ledger.Recording{first, second} {
-		checkSignal(t, s, r.Parts[0], participant.EncoderDelay)
+	for name, env := range map[string]func(*testing.T) string{
+		// The test signal takes about 36 KB/s: some 36 s of one recording, or 18 s of both. The older one leaves in between.
+		"limit": func(*testing.T) string { return "SCRATCH_LIMIT=1280KiB" },
+		// A twentieth of the disk is kept free, 10 MiB here: there is room for another 1280 KiB.
+		"disk": func(t *testing.T) string { return "SCRATCH_DIR=" + disk(t, 200<<20, 190<<20-1280<<10) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ownSystem(t)
+			_, err := s.StartRecorder(bounded(t, time.Minute), env(t))
+			require.NoError(t, err)
+			oldest, first := recorded(t, s, "older", "vp8")
+			_, second := recorded(t, s, "newer", "vp8")
+			s.StopS3()
+			pause(t, 4*length)
+			oldest.Leave()
+			left := time.Now()
+			require.NoError(t, s.StartS3(bounded(t, time.Minute)))
+			second = awaitState(t, s, second.ID, ledger.Recording.Final)
+			require.Equal(t, ledger.Completed, second.State)
+			require.Contains(t, second.Reason, "the scratch space is used up")
+			require.True(t, second.EndedAt.Before(left), "it ended before the older one did")
+			first = awaitState(t, s, first.ID, ledger.Recording.Final)
+			require.Equal(t, "the participant left", first.Reason)
+			require.InDelta(t, left.Sub(*first.StartedAt).Seconds(), first.Parts[0].Duration, 2)
+			for _, r := range []ledger.Recording{first, second} {
+				checkSignal(t, s, r.Parts[0], participant.EncoderDelay)
+			}
+			onlyFiles(t, s, first, second)
+		})
 	}
-	onlyFiles(t, s, first, second)
+}
+
+// disk is a file system of a size in bytes, of which that many are taken.
+func disk(t *testing.T, size, taken int64) string {
+	t.Helper()
+	directory := t.TempDir()
+	err := unix.Mount("tmpfs", directory, "tmpfs", 0, fmt.Sprintf("size=%d", size))
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("only root may mount a disk")
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		// The recorder ends, and its ffmpeg, when the system does, which was started before.
+		require.NoError(t, unix.Unmount(directory, unix.MNT_DETACH))
+	})
+	filling, err := os.Create(filepath.Join(directory, "taken"))
+	require.NoError(t, err)
+	require.NoError(t, unix.Fallocate(int(filling.Fd()), 0, 0, taken))
+	require.NoError(t, filling.Close())
+	return directory
 }
 
 // SQS can be away for longer than it keeps messages invisible: another recorder may get the start then, although its
