@@ -105,7 +105,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	w := &worker.Worker{
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
-		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop,
+		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop, Doubt: func(id string) { studio.Check(id) },
 		MaxRecordings: s.maxRecordings, Hold: s.hold, HasRoom: func() bool { return studio.HasSpace() && !cpu.Busy() }, Log: entry,
 	}
 	entry.WithFields(logrus.Fields{"maxRecordings": s.maxRecordings, "processors": cpus}).Info("recorder ready")

@@ -5,7 +5,9 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +57,8 @@ type Worker struct {
 	Start func(ctx context.Context, c command.Command, offer func()) error
 	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue.
 	GiveUp func(context.Context, command.Command, error)
+	// Doubt is told about a recording whose message could not be held: somebody else may have it. Nil: nobody is.
+	Doubt func(recording string)
 	// Stop does what a stop asks for.
 	Stop func(context.Context, command.Command) error
 	// MaxRecordings is how many starts are held at most.
@@ -72,9 +76,10 @@ type Worker struct {
 
 // held is a start message whose recording runs.
 type held struct {
-	message queue.Message
-	end     context.CancelCauseFunc
-	offered bool // to other recorders: it is not renewed any more
+	message   queue.Message
+	recording string
+	end       context.CancelCauseFunc
+	offered   bool // to other recorders: it is not renewed any more
 }
 
 // Run serves until ctx is done; then it hands over what runs and returns when all of it is settled.
@@ -151,7 +156,7 @@ func (w *Worker) start(ctx context.Context, m queue.Message) {
 	// The recording ends when Run says so, not when polling does.
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	if !w.hold(m, end) {
+	if !w.hold(m, c.Recording, end) {
 		return // SQS has delivered it again although we hold it: the new receipt is kept
 	}
 	err := w.Start(ctx, c, func() { w.offer(m) })
@@ -223,7 +228,7 @@ func (w *Worker) settle(log logrus.FieldLogger, what string, do func(context.Con
 }
 
 // hold keeps a message from now on, or takes note of the new receipt of one that is held already.
-func (w *Worker) hold(m queue.Message, end context.CancelCauseFunc) bool {
+func (w *Worker) hold(m queue.Message, recording string, end context.CancelCauseFunc) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h := w.held[m.ID]; h != nil {
@@ -233,7 +238,7 @@ func (w *Worker) hold(m queue.Message, end context.CancelCauseFunc) bool {
 	if w.held == nil {
 		w.held = map[string]*held{}
 	}
-	w.held[m.ID] = &held{message: m, end: end}
+	w.held[m.ID] = &held{message: m, recording: recording, end: end}
 	if w.draining {
 		end(command.ErrHandOver)
 	}
@@ -293,20 +298,25 @@ func (w *Worker) renew(ctx context.Context) {
 func (w *Worker) renewAll(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	failed, err := w.Starts.Hide(bounded, w.receipts(), visibility)
+	receipts := w.receipts()
+	failed, err := w.Starts.Hide(bounded, slices.Collect(maps.Keys(receipts)), visibility)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).Warn("messages could not be held, recordings go on")
 	}
-	for _, err := range failed {
-		w.Log.WithError(err).Warn("message could not be held, recording goes on while the ledger says so")
+	for receipt, err := range failed {
+		recording := receipts[receipt]
+		w.Log.WithError(err).WithField("recording", recording).Warn("message could not be held, recording goes on while the ledger says so")
+		if w.Doubt != nil {
+			w.Doubt(recording)
+		}
 	}
 }
 
-// receipts returns those of the held messages, and ends what has been held for nearly too long.
-func (w *Worker) receipts() []string {
+// receipts returns those of the held messages, with their recordings, and ends what has been held for nearly too long.
+func (w *Worker) receipts() map[string]string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var receipts []string
+	receipts := map[string]string{}
 	for _, h := range w.held {
 		if h.offered {
 			continue
@@ -314,7 +324,7 @@ func (w *Worker) receipts() []string {
 		if time.Since(h.message.At) > w.Hold {
 			h.end(command.ErrHandOver)
 		}
-		receipts = append(receipts, h.message.Receipt)
+		receipts[h.message.Receipt] = h.recording
 	}
 	return receipts
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -136,7 +138,7 @@ func TestHoldingIsRenewed(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	failed, err := h.Starts.Hide(t.Context(), h.receipts(), time.Second) // nearly over
+	failed, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.receipts())), time.Second) // nearly over
 	require.NoError(t, err)
 	require.Empty(t, failed)
 	h.renewAll(t.Context())
@@ -146,11 +148,27 @@ func TestHoldingIsRenewed(t *testing.T) {
 	require.Empty(t, h.begun)
 }
 
+func TestMessageThatCannotBeHeldRaisesDoubt(t *testing.T) {
+	h := newHarness(t, 2)
+	doubts := make(chan string, 1)
+	h.Doubt = func(recording string) { doubts <- recording }
+	h.send(t, "room")
+	c := <-h.begun
+	h.mu.Lock()
+	for _, held := range h.held {
+		require.NoError(t, h.Starts.Delete(t.Context(), held.message)) // as if somebody else had carried it out
+	}
+	h.mu.Unlock()
+	h.renewAll(t.Context())
+	require.Equal(t, c.Recording, <-doubts)
+	h.results <- nil
+}
+
 func TestMessageThatComesAgainWhileItIsHeldIsNotStartedTwice(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	_, err := h.Starts.Hide(t.Context(), h.receipts(), 0) // as if every renewal had been lost
+	_, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.receipts())), 0) // as if every renewal had been lost
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		h.mu.Lock()
