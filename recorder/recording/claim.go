@@ -56,8 +56,8 @@ func (t *take) carryThrough(ctx context.Context) error {
 		t.adopt(<-t.claims)
 	case <-hasty.C:
 		t.log.Warn("the bucket does not answer: recording without it")
-		if err := os.MkdirAll(t.directory(), 0o755); err != nil {
-			return fmt.Errorf("make scratch directory: %w", err)
+		if err := t.beginUnclaimed(); err != nil {
+			return err
 		}
 	}
 	for {
@@ -82,6 +82,22 @@ func (t *take) carryThrough(ctx context.Context) error {
 	}
 }
 
+// beginUnclaimed makes the directory of what is recorded before the bucket has answered. Should this recorder be killed, the
+// start that lies there says what it is.
+func (t *take) beginUnclaimed() error {
+	if err := os.MkdirAll(t.directory(), 0o755); err != nil {
+		return fmt.Errorf("make scratch directory: %w", err)
+	}
+	start, err := t.command.Encode()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(t.directory(), startFile), []byte(start), 0o644); err != nil {
+		return fmt.Errorf("note start: %w", err)
+	}
+	return nil
+}
+
 // claim asks the bucket until it answers, or ctx is done: who records, and under which name.
 func (t *take) claim(ctx, durable context.Context) (c claim) {
 	own := ledger.NewRecording(t.command)
@@ -101,13 +117,18 @@ func (t *take) claim(ctx, durable context.Context) (c claim) {
 		own.Epoch = 1 // the claim is the other one's
 	}
 	own.Recorder, own.Bucket = t.Ledger.Owner, t.Bucket
-	template := cmp.Or(t.command.File, t.FileTemplate, ledger.DefaultFile)
 	c.err = t.insistLong(ctx, "reserve file name", func() (err error) {
-		c.document, err = t.Documents.Reserve(durable, own, ledger.FileName(template, own, t.command.RequestedAt))
+		c.document, err = t.Documents.Reserve(durable, own, t.fileName(t.command))
 		return err
 	})
 	c.document.Epoch, c.document.Recorder, c.document.Bucket = own.Epoch, own.Recorder, own.Bucket
 	return c
+}
+
+// fileName is what a start wants its file to be called.
+func (s *Studio) fileName(start command.Command) string {
+	template := cmp.Or(start.File, s.FileTemplate, ledger.DefaultFile)
+	return ledger.FileName(template, ledger.NewRecording(start), start.RequestedAt)
 }
 
 // insistLong goes on for as long as there is something to be recorded, however long that is.
@@ -197,8 +218,11 @@ func (u *unnamed) Finish(ctx context.Context) (int64, error) {
 	return u.tail.Finish(ctx)
 }
 
-// offsetFile is in the directory of parts that had no name when they began. It has the number of parts before them.
-const offsetFile = "offset"
+// In the directory of parts that had no name when they began, there is the start, and later the number of parts before them.
+const (
+	startFile, offsetFile = "start.json", "offset"
+	unclaimedEpoch        = "0"
+)
 
 // adopt gives the parts that have none their names, from the one that follows number others, and stores them. Those that
 // begin from now on grow in another directory.

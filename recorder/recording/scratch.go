@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/ledger"
 )
 
@@ -96,11 +97,10 @@ func (s *Studio) recoverDirectory(ctx context.Context, directory string) {
 		s.Log.WithError(err).Error("scratch directory cannot be read")
 	}
 	for _, recording := range recordings {
-		id, epoch, _ := strings.Cut(filepath.Base(recording), ".")
-		log := s.Log.WithFields(logrus.Fields{"recording": id, "directory": recording})
-		offset, err := offsetOf(recording, epoch)
+		log := s.Log.WithField("directory", recording)
+		document, file, offset, err := s.documentOf(ctx, recording)
 		if err != nil {
-			log.WithError(err).Error("recorder was killed before the bucket had answered: what it has recorded stays on disk")
+			log.WithError(err).Error("document of a killed recorder's files could not be found, they stay on disk")
 			continue
 		}
 		stored := true
@@ -108,11 +108,12 @@ func (s *Studio) recoverDirectory(ctx context.Context, directory string) {
 		for _, path := range files {
 			local, ok := parseLocal(filepath.Base(path))
 			if !ok {
-				continue // an attempt at a repair, or the offset
+				continue // an attempt at a repair, or a note
 			}
 			local.number += offset
-			if err := s.recoverFile(ctx, path, id, local, log.WithField("file", path)); err != nil {
-				log.WithError(err).WithField("file", path).Error("file of a killed recorder could not be stored, it stays on disk")
+			log := log.WithFields(logrus.Fields{"recording": document.ID, "file": path})
+			if err := s.recoverFile(ctx, path, document, local.partOf(file), local.container, log); err != nil {
+				log.WithError(err).Error("file of a killed recorder could not be stored, it stays on disk")
 				stored = false
 			}
 		}
@@ -122,27 +123,48 @@ func (s *Studio) recoverDirectory(ctx context.Context, directory string) {
 	}
 }
 
-// offsetOf is by how much the numbers of the parts in a recording's directory are too low.
-func offsetOf(directory, epoch string) (int, error) {
-	if epoch != "0" {
-		return 0, nil
+// documentOf finds the recording that the files in a directory belong to, what they are called, and by how much the
+// numbers of the parts are too low. What a recorder recorded before the bucket had answered is called after it: others may
+// have gone on with parts of their own.
+func (s *Studio) documentOf(ctx context.Context, directory string) (document ledger.Recording, file string, offset int, err error) {
+	id, epoch, _ := strings.Cut(filepath.Base(directory), ".")
+	if epoch == unclaimedEpoch {
+		text, err := os.ReadFile(filepath.Join(directory, offsetFile))
+		if errors.Is(err, os.ErrNotExist) {
+			document, err = s.reserveLate(ctx, directory)
+			return document, document.File + "." + filepath.Base(filepath.Dir(directory)), 0, err
+		}
+		if err == nil {
+			offset, err = strconv.Atoi(string(text))
+		}
+		if err != nil {
+			return document, "", 0, err
+		}
 	}
-	text, err := os.ReadFile(filepath.Join(directory, offsetFile))
+	document, err = s.Documents.ByID(ctx, id)
+	return document, document.File, offset, err
+}
+
+// reserveLate makes the document of a recording whose recorder was killed before it could, or finds the one that another
+// recorder has made.
+func (s *Studio) reserveLate(ctx context.Context, directory string) (ledger.Recording, error) {
+	text, err := os.ReadFile(filepath.Join(directory, startFile))
 	if err != nil {
-		return 0, err
+		return ledger.Recording{}, err
 	}
-	return strconv.Atoi(string(text))
+	start, err := command.Decode(string(text))
+	if err != nil {
+		return ledger.Recording{}, err
+	}
+	recording := ledger.NewRecording(start)
+	recording.Bucket = s.Bucket
+	return s.Documents.Reserve(ctx, recording, s.fileName(start))
 }
 
 // recoverFile stores one file of a killed recorder, unless another recorder has recovered it already, and tells its
 // document.
-func (s *Studio) recoverFile(ctx context.Context, path, id string, local localName, log logrus.FieldLogger) error {
-	document, err := s.Documents.ByID(ctx, id)
-	if err != nil {
-		return err
-	}
-	name := local.partOf(document.File)
-	part := ledger.Part{Key: s.Storage.Key(name), Container: local.container, State: ledger.Active, Tracks: []ledger.TrackReport{}}
+func (s *Studio) recoverFile(ctx context.Context, path string, document ledger.Recording, name, container string, log logrus.FieldLogger) error {
+	part := ledger.Part{Key: s.Storage.Key(name), Container: container, State: ledger.Active, Tracks: []ledger.TrackReport{}}
 	for _, known := range document.Parts {
 		if known.Key == part.Key {
 			part = known
@@ -151,11 +173,12 @@ func (s *Studio) recoverFile(ctx context.Context, path, id string, local localNa
 	if part.State == ledger.Completed {
 		return os.Remove(path)
 	}
-	if err := settled(ctx, path); err != nil {
+	written, err := settled(ctx, path)
+	if err != nil {
 		return err
 	}
 	err = insist(ctx, log, "store file", func(ctx context.Context) error {
-		tail, err := s.Storage.Resume(ctx, path, name, local.container)
+		tail, err := s.Storage.Resume(ctx, path, name, container)
 		if err != nil {
 			return err
 		}
@@ -173,6 +196,10 @@ func (s *Studio) recoverFile(ctx context.Context, path, id string, local localNa
 	if err := s.repair(ctx, filepath.Dir(path), &part, name); err != nil {
 		log.WithError(err).Warn("recovered file could not be given an index, it stays as it is")
 	}
+	if part.StartedAt == nil { // no document knew of it
+		began := written.Add(-time.Duration(part.Duration * float64(time.Second))).UTC()
+		part.StartedAt = &began
+	}
 	log.WithField("bytes", part.Size).Info("file of a killed recorder stored")
 	return s.Documents.Amend(ctx, document, []ledger.Part{part})
 }
@@ -180,20 +207,21 @@ func (s *Studio) recoverFile(ctx context.Context, path, id string, local localNa
 // settleTime is how long nothing must have been written to a file to be taken for finished.
 const settleTime = 2 * time.Second
 
-// settled waits for ffmpeg, which outlives a recorder that is killed by the moment that it takes to close its file.
-func settled(ctx context.Context, path string) error {
+// settled waits for ffmpeg, which outlives a recorder that is killed by the moment that it takes to close its file. It
+// returns when that was.
+func settled(ctx context.Context, path string) (time.Time, error) {
 	for {
 		info, err := os.Stat(path)
 		if err != nil {
-			return err
+			return time.Time{}, err
 		}
 		left := settleTime - time.Since(info.ModTime())
 		if left <= 0 {
-			return nil
+			return info.ModTime(), nil
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return time.Time{}, ctx.Err()
 		case <-time.After(left):
 		}
 	}

@@ -89,9 +89,11 @@ func (t *take) doubled(ctx context.Context) bool {
 
 // tidy removes the recording's scratch directories, unless a file is left in one that could not be stored.
 func (t *take) tidy() {
-	unnamed := filepath.Join(t.Scratch, t.command.Recording+".0")
-	if files, err := os.ReadDir(unnamed); err == nil && len(files) == 1 {
-		_ = os.Remove(filepath.Join(unnamed, offsetFile)) // if it is not that, the next step says so
+	unnamed := filepath.Join(t.Scratch, t.command.Recording+"."+unclaimedEpoch)
+	if parts, _ := filepath.Glob(filepath.Join(unnamed, "*"+localPrefix+"[0-9]*")); len(parts) == 0 { // the pattern is a good one
+		for _, note := range []string{startFile, offsetFile} {
+			_ = os.Remove(filepath.Join(unnamed, note)) // if that fails, the next step says so
+		}
 	}
 	for _, directory := range []string{unnamed, t.directory()} {
 		if err := os.Remove(directory); err != nil && !errors.Is(err, os.ErrNotExist) {

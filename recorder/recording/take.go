@@ -89,6 +89,9 @@ func (t *take) dismiss(ctx context.Context, reason string) error {
 	}
 	t.log.WithField("reason", reason).Info("start dismissed")
 	existing.State, existing.Reason = ledger.Failed, reason
+	if len(existing.Parts) > 0 { // found on the disk of a recorder that was killed
+		conclude(&existing, reason, "")
+	}
 	return t.Documents.Save(ctx, existing)
 }
 

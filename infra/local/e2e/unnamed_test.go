@@ -79,31 +79,44 @@ func TestRecordingBeginsWithoutS3(t *testing.T) {
 	onlyFiles(t, s, others...)
 }
 
-// What was recorded without the bucket is found on the disk by its name, should the recorder be killed.
+// What was recorded without the bucket is found on the disk, should the recorder be killed: by its name if the bucket had
+// answered by then, and else by the start that lies there.
 func TestRecorderThatBeganWithoutS3GoesOnFromItsDisk(t *testing.T) {
 	t.Parallel()
-	s := ownSystem(t)
-	scratch := t.TempDir()
-	first, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
-	require.NoError(t, err)
-	s.SilenceS3(true)
-	p, id, _ := begunWithout(t, s, "killed", "h264")
-	pause(t, length)
-	s.SilenceS3(false)
-	known(t, s, id)
-	awaitState(t, s, id, func(r ledger.Recording) bool { return r.State == ledger.Active })
-	pause(t, length)
-	require.NoError(t, first.Signal(syscall.SIGKILL))
-	killed := time.Now()
-	again, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
-	require.NoError(t, err)
-	r := awaitState(t, s, id, func(r ledger.Recording) bool { return len(r.Parts) == 2 && r.Parts[0].State == ledger.Completed })
-	missing := killed.Sub(*r.Parts[0].StartedAt).Seconds() - r.Parts[0].Duration
-	require.InDelta(t, 1, missing, 1.5, "what was under way, and no more")
-	pause(t, length)
-	p.Leave()
-	checkParts(t, s, awaitState(t, s, id, ledger.Recording.Final))
-	require.NoError(t, again.Signal(syscall.SIGTERM))
-	require.NoError(t, again.Wait(bounded(t, 20*time.Second)))
-	scratchIsEmpty(t, scratch)
+	for name, answered := range map[string]bool{"before S3 answers": false, "after S3 has answered": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ownSystem(t)
+			scratch := t.TempDir()
+			first, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
+			require.NoError(t, err)
+			s.SilenceS3(true)
+			p, id, _ := begunWithout(t, s, "killed", "h264")
+			pause(t, length)
+			if answered {
+				s.SilenceS3(false)
+				known(t, s, id)
+				awaitState(t, s, id, func(r ledger.Recording) bool { return r.State == ledger.Active })
+			}
+			pause(t, length)
+			require.NoError(t, first.Signal(syscall.SIGKILL))
+			killed := time.Now()
+			s.SilenceS3(false)
+			again, err := s.StartRecorder(bounded(t, time.Minute), "SCRATCH_DIR="+scratch)
+			require.NoError(t, err)
+			known(t, s, id)
+			r := awaitState(t, s, id, func(r ledger.Recording) bool { return len(r.Parts) == 2 && r.Parts[0].State == ledger.Completed })
+			require.True(t, r.Parts[0].Recovered)
+			missing := killed.Sub(*r.Parts[0].StartedAt).Seconds() - r.Parts[0].Duration
+			require.InDelta(t, 1, missing, 1.5, "what was under way, and no more")
+			pause(t, length)
+			p.Leave()
+			r = awaitState(t, s, id, ledger.Recording.Final)
+			require.Equal(t, ledger.Completed, r.State)
+			checkParts(t, s, r)
+			require.NoError(t, again.Signal(syscall.SIGTERM))
+			require.NoError(t, again.Wait(bounded(t, 20*time.Second)))
+			scratchIsEmpty(t, scratch)
+		})
+	}
 }
