@@ -12,6 +12,8 @@ import (
 const (
 	// handOverInterval is how often a draining recorder looks whether another one has taken a recording up.
 	handOverInterval = 500 * time.Millisecond
+	// drainedSave bounds the telling of others that this recorder lives, before it offers a recording to them.
+	drainedSave = 3 * time.Second
 	// drainPatience is how long the recorder that has taken over waits for the draining one to store its part, before it
 	// takes it for dead: longer than ECS gives a task to stop (120 s at most).
 	drainPatience = 150 * time.Second
@@ -42,9 +44,11 @@ func (t *take) handOver() <-chan struct{} {
 	go func() {
 		defer close(done)
 		if !t.taken {
-			if err := t.Documents.Save(ctx, t.current()); err != nil {
-				t.log.WithError(err).Warn("document could not be saved, recording ends here")
-				return
+			saving, cancel := context.WithTimeout(ctx, drainedSave)
+			err := t.Documents.Save(saving, t.current())
+			cancel()
+			if err != nil { // the bucket is away, and others can only record without a name until it is back
+				t.log.WithError(err).Warn("document could not be saved, will be tried again")
 			}
 			t.offer()
 			t.log.Info("recording is offered to other recorders, and goes on until one has it")

@@ -120,3 +120,26 @@ func TestRecorderThatBeganWithoutS3GoesOnFromItsDisk(t *testing.T) {
 		})
 	}
 }
+
+// A recorder can be ended while the bucket is away: another one goes on without a name, and both store when it is back.
+func TestHandingOverWithoutS3LosesNothing(t *testing.T) {
+	t.Parallel()
+	s := ownSystem(t)
+	first, err := s.StartRecorder(bounded(t, time.Minute), "HAND_OVER_TIMEOUT=30s")
+	require.NoError(t, err)
+	p, r := recorded(t, s, "drain-without", "vp8")
+	_, err = s.StartRecorder(bounded(t, time.Minute))
+	require.NoError(t, err)
+	s.SilenceS3(true)
+	require.NoError(t, first.Signal(syscall.SIGTERM))
+	pause(t, 3*length)
+	s.SilenceS3(false)
+	require.NoError(t, first.Wait(bounded(t, time.Minute)), "exit status")
+	pause(t, length)
+	p.Leave()
+	left := time.Now()
+	r = awaitState(t, s, r.ID, ledger.Recording.Final)
+	require.Len(t, r.Parts, 2)
+	require.Positive(t, r.Parts[1].Overlap)
+	covered(t, s, r, left.Sub(*r.StartedAt))
+}
