@@ -1,6 +1,9 @@
 package upload
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -178,6 +181,40 @@ func TestCompletionWhoseAnswerIsLostCounts(t *testing.T) {
 	size, err := u.size()
 	require.NoError(t, err)
 	require.NoError(t, u.complete(t.Context(), size)) // and nobody hears of it
+	stored, err := u.Finish(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 7<<20, stored)
+	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
+	require.NoError(t, err)
+	require.Equal(t, file.content, content)
+}
+
+// Nor does one that comes too late, when the bucket is still at work on the completion.
+func TestCompletionThatTakesLongCounts(t *testing.T) {
+	s, requests, storage := bucket(t)
+	file := newFile(t)
+	u := s.Begin(file.Name(), "a/b.webm", "webm")
+	file.grow(t, 7<<20)
+	vanish(u)
+	var late *http.Request
+	requests.instead = func(r *http.Request) *http.Response {
+		switch {
+		case r.Method == http.MethodPost && r.URL.Query().Has("uploadId"):
+			body, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			late = r.Clone(t.Context())
+			late.Body = io.NopCloser(bytes.NewReader(body))
+			return answer(r, http.StatusServiceUnavailable) // given up
+		case r.Method == http.MethodHead && late != nil:
+			response, err := http.DefaultClient.Do(late) // it ends just behind the looking for the file
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.NoError(t, response.Body.Close())
+			late = nil
+			return answer(r, http.StatusNotFound)
+		}
+		return nil
+	}
 	stored, err := u.Finish(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 7<<20, stored)

@@ -226,7 +226,11 @@ func (u *Upload) Finish(ctx context.Context) (int64, error) {
 		err = u.complete(ctx, size)
 	}
 	if err != nil && !u.completed(ctx, size) {
-		return 0, u.superseded(ctx, err)
+		err = u.superseded(ctx, err)
+		// It may have been our own completion, which was still under way.
+		if !errors.Is(err, ledger.ErrSuperseded) || !u.completed(ctx, size) {
+			return 0, err
+		}
 	}
 	u.stored = true
 	if err := u.dropTails(ctx, size); err != nil {

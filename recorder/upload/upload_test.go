@@ -35,15 +35,26 @@ type counter struct {
 	requests atomic.Int64
 	bytes    atomic.Int64
 	refuse   atomic.Bool
+	// instead answers a request, if it wants to.
+	instead func(*http.Request) *http.Response
 }
 
 func (c *counter) Do(r *http.Request) (*http.Response, error) {
 	if c.refuse.Load() {
-		return &http.Response{StatusCode: http.StatusServiceUnavailable, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
+		return answer(r, http.StatusServiceUnavailable), nil
+	}
+	if c.instead != nil {
+		if response := c.instead(r); response != nil {
+			return response, nil
+		}
 	}
 	c.requests.Add(1)
 	c.bytes.Add(max(0, r.ContentLength))
 	return http.DefaultClient.Do(r)
+}
+
+func answer(r *http.Request, status int) *http.Response {
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("")), Request: r}
 }
 
 func bucket(t *testing.T) (*S3, *counter, *stack.Stack) {
