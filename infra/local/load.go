@@ -114,10 +114,8 @@ func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media 
 	if err != nil {
 		return row, err
 	}
-	select {
-	case <-ctx.Done():
-		return row, ctx.Err()
-	case <-time.After(loadTime):
+	if err := stack.Pass(ctx, loadTime); err != nil {
+		return row, err
 	}
 	if row.recorder, row.ffmpeg, err = usages(recorder); err != nil {
 		return row, err
@@ -167,10 +165,8 @@ func awaitAll(ctx context.Context, rest stack.REST, room string, people int, wan
 			if len(all) > 0 {
 				recordings[n] = all[0]
 			}
-			select {
-			case <-ctx.Done():
-				return nil, fmt.Errorf("recording of person-%d is %q: %w", n, recordings[n].State, ctx.Err())
-			case <-time.After(200 * time.Millisecond):
+			if err := stack.Pass(ctx, 200*time.Millisecond); err != nil {
+				return nil, fmt.Errorf("recording of person-%d is %q: %w", n, recordings[n].State, err)
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func Run(ctx context.Context, s *stack.Stack, media string, people, recorders in
 		if err := f.inject(a, ctx); err != nil {
 			return Report{}, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		if err := pass(ctx, f.Settle); err != nil {
+		if err := stack.Pass(ctx, f.Settle); err != nil {
 			return Report{}, err
 		}
 		f.over = time.Now()
@@ -126,15 +126,6 @@ func Run(ctx context.Context, s *stack.Stack, media string, people, recorders in
 	}
 	leaving.Wait()
 	return a.check(ctx, happened)
-}
-
-func pass(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 func (a *arena) start(ctx context.Context) error {
@@ -183,7 +174,7 @@ func (a *arena) recording(ctx context.Context, p *person, wanted func(ledger.Rec
 				return r, nil
 			}
 		}
-		if err := pass(ctx, 200*time.Millisecond); err != nil {
+		if err := stack.Pass(ctx, 200*time.Millisecond); err != nil {
 			return ledger.Recording{}, fmt.Errorf("recording of %s: %w, so far %v", p.name, err, all)
 		}
 	}
@@ -254,14 +245,14 @@ func (a *arena) comeMeanwhile(ctx context.Context, length time.Duration) error {
 	if err := a.enter(lateFrame); err != nil {
 		return err
 	}
-	return pass(ctx, length)
+	return stack.Pass(ctx, length)
 }
 
 func withoutSQS(length time.Duration) func(*arena, context.Context) error {
 	return func(a *arena, ctx context.Context) error {
 		a.system.CutSQS(true)
 		defer a.system.CutSQS(false)
-		return pass(ctx, length)
+		return stack.Pass(ctx, length)
 	}
 }
 

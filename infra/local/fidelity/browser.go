@@ -18,14 +18,14 @@ var browserLimits = Limits{Parts: 1, Offset: 20 * time.Millisecond, Gap: 100 * t
 func browserCases() []Case {
 	lessAndMore := func(ctx context.Context, s *Scene) error {
 		err := s.Browser.Quality(ctx, s.Room, "LOW")
-		return errors.Join(err, pass(ctx, 5*time.Second), s.Browser.Quality(ctx, s.Room, "HIGH"))
+		return errors.Join(err, stack.Pass(ctx, 5*time.Second), s.Browser.Quality(ctx, s.Room, "HIGH"))
 	}
 	resized := func(ctx context.Context, s *Scene) error {
 		err := s.Browser.Resize(ctx, s.Room, 360, 640)
-		return errors.Join(err, pass(ctx, 4*time.Second), s.Browser.Resize(ctx, s.Room, 800, 600))
+		return errors.Join(err, stack.Pass(ctx, 4*time.Second), s.Browser.Resize(ctx, s.Room, 800, 600))
 	}
 	muted := func(ctx context.Context, s *Scene) error {
-		return errors.Join(s.Browser.Mute(ctx, s.Room, true), pass(ctx, 4*time.Second), s.Browser.Mute(ctx, s.Room, false))
+		return errors.Join(s.Browser.Mute(ctx, s.Room, true), stack.Pass(ctx, 4*time.Second), s.Browser.Mute(ctx, s.Room, false))
 	}
 	simulate := func(scenario string) func(context.Context, *Scene) error {
 		return func(ctx context.Context, s *Scene) error { return s.Browser.Simulate(ctx, s.Room, scenario) }
@@ -61,10 +61,10 @@ func inBrowser(codec, mode string, what func(context.Context, *Scene) error) fun
 			return err
 		}
 		s.later(func() { _ = s.Browser.Leave(context.WithoutCancel(ctx), s.Room) }) // it has left, if all went well
-		err = pass(ctx, 5*time.Second)
+		err = stack.Pass(ctx, 5*time.Second)
 		if what != nil {
 			err = errors.Join(err, what(ctx, s))
 		}
-		return errors.Join(err, pass(ctx, 6*time.Second), s.Browser.Leave(ctx, s.Room))
+		return errors.Join(err, stack.Pass(ctx, 6*time.Second), s.Browser.Leave(ctx, s.Room))
 	}
 }

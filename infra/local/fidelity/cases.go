@@ -9,6 +9,7 @@ import (
 
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/relay"
+	"livekit-recorder/infra/local/stack"
 )
 
 // exact are the limits for what needs no excuse: the last pictures before somebody leaves may not reach the server.
@@ -48,7 +49,7 @@ func Cases() []Case {
 		{Name: "5 % loss, publisher to server", Limits: exact,
 			Act: overNetwork("h264", func(ctx context.Context, r *relay.Relay) error {
 				r.Set(lossy)
-				return pass(ctx, 20*time.Second)
+				return stack.Pass(ctx, 20*time.Second)
 			})},
 		{Name: "signalling resumed", Quick: true, Act: reconnect(lksdk.SimulateSignalReconnect), Limits: exact.frames(0.99)},
 		{Name: "node failure", Quick: true, Act: reconnect(lksdk.SimulateNodeFailure), Limits: exact.frames(0.5)},
@@ -79,7 +80,7 @@ func calls(o participant.Options, signal string, length time.Duration) func(cont
 			return err
 		}
 		defer p.Leave()
-		return pass(ctx, length)
+		return stack.Pass(ctx, length)
 	}
 }
 
@@ -91,7 +92,7 @@ func stereo(ctx context.Context, s *Scene) error {
 	defer p.Leave()
 	_, err1 := p.StereoMicrophone()
 	_, err2 := s.camera(p, "vp8")
-	return errors.Join(err1, err2, pass(ctx, 10*time.Second))
+	return errors.Join(err1, err2, stack.Pass(ctx, 10*time.Second))
 }
 
 func muted(ctx context.Context, s *Scene) error {
@@ -101,12 +102,12 @@ func muted(ctx context.Context, s *Scene) error {
 	}
 	defer p.Leave()
 	for _, track := range []*participant.Publication{microphone, camera} {
-		err = errors.Join(err, pass(ctx, 4*time.Second))
+		err = errors.Join(err, stack.Pass(ctx, 4*time.Second))
 		track.Mute(true)
-		err = errors.Join(err, pass(ctx, 3500*time.Millisecond))
+		err = errors.Join(err, stack.Pass(ctx, 3500*time.Millisecond))
 		track.Mute(false)
 	}
-	return errors.Join(err, pass(ctx, 4*time.Second))
+	return errors.Join(err, stack.Pass(ctx, 4*time.Second))
 }
 
 func offAndOn(ctx context.Context, s *Scene) error {
@@ -115,9 +116,9 @@ func offAndOn(ctx context.Context, s *Scene) error {
 		return err
 	}
 	defer p.Leave()
-	err = errors.Join(pass(ctx, 6*time.Second), camera.Unpublish(), pass(ctx, 4*time.Second))
+	err = errors.Join(stack.Pass(ctx, 6*time.Second), camera.Unpublish(), stack.Pass(ctx, 4*time.Second))
 	_, again := s.camera(p, "vp8")
-	return errors.Join(err, again, pass(ctx, 6*time.Second))
+	return errors.Join(err, again, stack.Pass(ctx, 6*time.Second))
 }
 
 func lateCamera(ctx context.Context, s *Scene) error {
@@ -127,9 +128,9 @@ func lateCamera(ctx context.Context, s *Scene) error {
 	}
 	defer p.Leave()
 	_, err = p.Microphone()
-	err = errors.Join(err, pass(ctx, 8*time.Second))
+	err = errors.Join(err, stack.Pass(ctx, 8*time.Second))
 	_, late := s.camera(p, "h264")
-	return errors.Join(err, late, pass(ctx, 8*time.Second))
+	return errors.Join(err, late, stack.Pass(ctx, 8*time.Second))
 }
 
 func sizes(codec string) func(context.Context, *Scene) error {
@@ -139,8 +140,8 @@ func sizes(codec string) func(context.Context, *Scene) error {
 			return err
 		}
 		defer p.Leave()
-		return errors.Join(pass(ctx, 5*time.Second), camera.Resize(codec+"-640x480"), pass(ctx, 5*time.Second),
-			camera.Resize(codec+"-240x320"), pass(ctx, 5*time.Second)) // a phone that is turned
+		return errors.Join(stack.Pass(ctx, 5*time.Second), camera.Resize(codec+"-640x480"), stack.Pass(ctx, 5*time.Second),
+			camera.Resize(codec+"-240x320"), stack.Pass(ctx, 5*time.Second)) // a phone that is turned
 	}
 }
 
@@ -150,9 +151,9 @@ func codecChange(ctx context.Context, s *Scene) error {
 		return err
 	}
 	defer p.Leave()
-	err = errors.Join(pass(ctx, 7*time.Second), camera.Unpublish())
+	err = errors.Join(stack.Pass(ctx, 7*time.Second), camera.Unpublish())
 	_, again := s.camera(p, "h264")
-	return errors.Join(err, again, pass(ctx, 7*time.Second))
+	return errors.Join(err, again, stack.Pass(ctx, 7*time.Second))
 }
 
 func overNetwork(signal string, during func(context.Context, *relay.Relay) error) func(context.Context, *Scene) error {
@@ -180,21 +181,21 @@ func vanished(ctx context.Context, s *Scene) error {
 	if err != nil {
 		return err
 	}
-	err = pass(ctx, 10*time.Second)
+	err = stack.Pass(ctx, 10*time.Second)
 	network.Set(relay.Network{Cut: true})
-	err = errors.Join(err, pass(ctx, 20*time.Second))
+	err = errors.Join(err, stack.Pass(ctx, 20*time.Second))
 	back, _, _, again := s.call(nil, participant.Options{Epoch: p.Epoch}, "vp8")
 	if again != nil {
 		return again
 	}
 	defer back.Leave()
-	return errors.Join(err, pass(ctx, 10*time.Second))
+	return errors.Join(err, stack.Pass(ctx, 10*time.Second))
 }
 
 func outage(ctx context.Context, r *relay.Relay, length time.Duration) error {
 	r.Set(relay.Network{Cut: true})
 	defer r.Set(relay.Network{})
-	return pass(ctx, length)
+	return stack.Pass(ctx, length)
 }
 
 func reconnect(scenario lksdk.SimulateScenario) func(context.Context, *Scene) error {
@@ -204,9 +205,9 @@ func reconnect(scenario lksdk.SimulateScenario) func(context.Context, *Scene) er
 			return err
 		}
 		defer p.Leave()
-		err = pass(ctx, 7*time.Second)
+		err = stack.Pass(ctx, 7*time.Second)
 		p.Reconnect(scenario)
-		return errors.Join(err, pass(ctx, 10*time.Second))
+		return errors.Join(err, stack.Pass(ctx, 10*time.Second))
 	}
 }
 
@@ -217,5 +218,5 @@ func (s *Scene) interrupted(ctx context.Context, what func() error) error {
 		return err
 	}
 	defer p.Leave()
-	return errors.Join(pass(ctx, 7*time.Second), what(), pass(ctx, 15*time.Second))
+	return errors.Join(stack.Pass(ctx, 7*time.Second), what(), stack.Pass(ctx, 15*time.Second))
 }

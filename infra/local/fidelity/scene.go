@@ -213,13 +213,3 @@ func (s *Scene) call(network *relay.Relay, o participant.Options, signal string)
 	camera, err = s.camera(p, signal)
 	return p, camera, microphone, err
 }
-
-// pass lets time go by.
-func pass(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}

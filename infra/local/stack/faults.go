@@ -14,12 +14,20 @@ import (
 // RestartLiveKit kills the LiveKit server and, after a while, starts it again at the same addresses.
 func (s *Stack) RestartLiveKit(ctx context.Context, after time.Duration) error {
 	s.liveKit.Kill()
+	if err := Pass(ctx, after); err != nil {
+		return err
+	}
+	return s.runLiveKit(ctx)
+}
+
+// Pass lets time pass.
+func Pass(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(after):
+	case <-time.After(d):
+		return nil
 	}
-	return s.runLiveKit(ctx)
 }
 
 // SilenceS3 makes S3 answer nothing at all on any connection, or lets new connections pass again.
