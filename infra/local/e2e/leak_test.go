@@ -47,11 +47,12 @@ func openFiles(t *testing.T, p *stack.Process) int {
 	return len(files)
 }
 
-// Two hundred recordings leave no goroutine and no open file behind: not more than the first ten have, which is idle
+// Two hundred recordings leave no goroutine and no open file behind: not many more than the first ten have, which is idle
 // connections to S3 and SQS.
 func TestTwoHundredRecordingsLeakNothing(t *testing.T) {
 	t.Parallel()
 	const rooms, each = 10, 20
+	const idle = 10 // connections more or less, of two goroutines and a file each; what leaks would be there 190 times
 	s := ownSystem(t)
 	recorder, err := s.StartRecorder(bounded(t, time.Minute))
 	require.NoError(t, err)
@@ -64,8 +65,8 @@ func TestTwoHundredRecordingsLeakNothing(t *testing.T) {
 	after := loadFrom(t, recorder, time.Now())
 	t.Logf("before: %+v, %d files; after: %+v, %d files", before, files, after, openFiles(t, recorder))
 	require.Zero(t, after.Recordings)
-	require.LessOrEqual(t, after.Goroutines, before.Goroutines+5)
-	require.LessOrEqual(t, openFiles(t, recorder), files+5)
+	require.LessOrEqual(t, after.Goroutines, before.Goroutines+2*idle)
+	require.LessOrEqual(t, openFiles(t, recorder), files+idle)
 }
 
 // loadFrom returns the first report of a load from some time on.
