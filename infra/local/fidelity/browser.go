@@ -12,8 +12,9 @@ import (
 	"livekit-recorder/infra/local/stack"
 )
 
-// browserLimits allow for what the browser itself does: pictures by timers, sound through several buffers.
-var browserLimits = Limits{Parts: 1, Offset: 20 * time.Millisecond, Gap: 100 * time.Millisecond, Frames: 1}
+// browserLimits allow for what the browser itself does: a flash waits for the next picture that is taken of the page, up to
+// 33 ms, and sound goes through several buffers.
+var browserLimits = Limits{Parts: 1, Offset: 25 * time.Millisecond, Gap: 100 * time.Millisecond, Frames: 1}
 
 func browserCases() []Case {
 	lessAndMore := func(ctx context.Context, s *Scene) error {

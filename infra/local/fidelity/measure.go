@@ -68,7 +68,7 @@ func Measure(ctx context.Context, s *stack.Stack, r ledger.Recording, truth Trut
 			start, end := median(m.offsets[:min(5, len(m.offsets))]), median(m.offsets[max(0, len(m.offsets)-5):])
 			result.Start, result.End = larger(result.Start, start), larger(result.End, end)
 			if m.duration >= time.Minute {
-				result.Drift = larger(result.Drift, time.Duration(float64(end-start)/m.duration.Minutes()))
+				result.Drift = larger(result.Drift, slope(m.flashes, m.offsets))
 			}
 		}
 		result.Placement, result.Gap = max(result.Placement, m.placement), max(result.Gap, m.gap)
@@ -117,7 +117,8 @@ func sentFrom(sent []time.Time, r ledger.Recording) (n float64) {
 
 type measurement struct {
 	duration       time.Duration
-	offsets        []time.Duration // of beeps against flashes, in order
+	flashes        []time.Duration // that have a beep, in order
+	offsets        []time.Duration // of the beeps against them
 	placement, gap time.Duration
 	pictures       int
 	complaints     string
@@ -153,7 +154,7 @@ func measure(ctx context.Context, path string, truth Truth, part ledger.Part) (m
 	for _, flash := range flashes {
 		for _, beep := range beeps {
 			if d := beep - flash; d.Abs() < 400*time.Millisecond {
-				m.offsets = append(m.offsets, d)
+				m.flashes, m.offsets = append(m.flashes, flash), append(m.offsets, d)
 			}
 		}
 	}
@@ -186,6 +187,23 @@ func worst(times []time.Duration, usual time.Duration) (largest time.Duration) {
 		largest = max(largest, (p - usual).Abs())
 	}
 	return largest
+}
+
+// slope is by how much values change in a minute: that of the line with the least squares of distances.
+func slope(times, values []time.Duration) time.Duration {
+	var t, v float64
+	for n := range times {
+		t, v = t+times[n].Minutes()/float64(len(times)), v+float64(values[n])/float64(len(times))
+	}
+	var covariance, variance float64
+	for n := range times {
+		d := times[n].Minutes() - t
+		covariance, variance = covariance+d*(float64(values[n])-v), variance+d*d
+	}
+	if variance == 0 {
+		return 0
+	}
+	return time.Duration(covariance / variance)
 }
 
 func median(values []time.Duration) time.Duration {
