@@ -18,7 +18,7 @@ import (
 // tailInterval is how often what is in no part of the upload yet is put into the bucket, as objects of its own beside the
 // files: .tails/FILE/OFFSET. With the seconds that frames wait for each other, and in ffmpeg, at most 10 seconds are lost
 // with a machine.
-const tailInterval = 6 * time.Second
+const tailInterval = 5 * time.Second
 
 // chunk is one such object: the file's bytes from start to end.
 type chunk struct {

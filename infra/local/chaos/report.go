@@ -18,7 +18,7 @@ const (
 	finishWithin = 3 * time.Minute
 	// lostByKill is what a killed recorder may lose beside the time until another one records: a tail interval, and what
 	// was under way.
-	lostByKill = 13 * time.Second
+	lostByKill = 11 * time.Second
 	// takeOver is the longest that may take: SQS's visibility timeout, and the way into the room.
 	takeOver = 45 * time.Second
 )
