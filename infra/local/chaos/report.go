@@ -28,7 +28,7 @@ type Row struct {
 	Name   string
 	Hit    int           // people whose recording got a new part, or a gap, by it
 	Lost   time.Duration // the most that one of them lost
-	Resume time.Duration // the longest until one of them went on
+	Resume time.Duration // the longest until one of them went on who had lost something
 
 	people map[*person]bool
 }
@@ -132,7 +132,9 @@ func (r *Report) attribute(p *person, end, start time.Time, happened []injected)
 			row.people[p] = true
 			row.Hit = len(row.people)
 			row.Lost = max(row.Lost, lost)
-			row.Resume = max(row.Resume, start.Sub(f.at))
+			if lost > seam {
+				row.Resume = max(row.Resume, start.Sub(f.at))
+			}
 		}
 		return
 	}
