@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,4 +222,31 @@ func TestCompletionThatTakesLongCounts(t *testing.T) {
 	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 	require.NoError(t, err)
 	require.Equal(t, file.content, content)
+}
+
+// A tail object of which only the answer is lost goes like the others.
+func TestTailsWhoseAnswerIsLostGo(t *testing.T) {
+	s, requests, _ := bucket(t)
+	file := newFile(t)
+	u := s.Begin(file.Name(), "a/b.webm", "webm")
+	vanish(u)
+	requests.instead = func(r *http.Request) *http.Response {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, ".tails/") {
+			return nil
+		}
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return answer(r, http.StatusServiceUnavailable)
+	}
+	file.grow(t, 1000)
+	require.Error(t, u.putTail(t.Context()))
+	file.grow(t, 1000)
+	require.Error(t, u.putTail(t.Context()))
+	_, tails := left(t, s)
+	require.Equal(t, 1, tails)
+	_, err := u.Finish(t.Context())
+	require.NoError(t, err)
+	uploads, tails := left(t, s)
+	require.Zero(t, uploads+tails)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ func (u *Upload) putTail(ctx context.Context) error {
 		Bucket: &u.s3.Bucket, Key: &c.key, Body: io.NewSectionReader(u.file, start, length), ContentLength: &length,
 	})
 	if err != nil {
+		u.unsure = append(u.unsure, c) // only the answer may have been lost
 		return fmt.Errorf("put tail: %w", err)
 	}
 	u.chunks = append(u.chunks, c)
@@ -57,17 +59,22 @@ func (u *Upload) putTail(ctx context.Context) error {
 
 // dropTails removes the tail objects that the parts up to an offset have made superfluous.
 func (u *Upload) dropTails(ctx context.Context, uploaded int64) error {
-	n := 0
-	for n < len(u.chunks) && u.chunks[n].end <= uploaded {
-		n++
-	}
-	if n == 0 {
+	superfluous := func(c chunk) bool { return c.end <= uploaded }
+	needed := slices.DeleteFunc(slices.Clone(u.chunks), superfluous)
+	unsure := slices.DeleteFunc(slices.Clone(u.unsure), superfluous)
+	if len(needed) == len(u.chunks) && len(unsure) == len(u.unsure) {
 		return nil
 	}
-	if err := u.s3.remove(ctx, u.chunks[:n]); err != nil {
+	var drop []chunk
+	for _, c := range slices.Concat(u.chunks, u.unsure) {
+		if superfluous(c) && !slices.ContainsFunc(needed, func(n chunk) bool { return n.key == c.key }) {
+			drop = append(drop, c)
+		}
+	}
+	if err := u.s3.remove(ctx, drop); err != nil {
 		return err
 	}
-	u.chunks = u.chunks[n:]
+	u.chunks, u.unsure = needed, unsure
 	return nil
 }
 

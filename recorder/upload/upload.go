@@ -64,6 +64,7 @@ type Upload struct {
 	uploaded int64
 	first    uint64  // checksum of part 1 as it was uploaded
 	chunks   []chunk // tail objects that are in the bucket
+	unsure   []chunk // those that may be: storing them has failed
 	stored   bool    // the file is in the bucket; what remains is to tidy up
 }
 

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,16 +95,30 @@ func start(ctx context.Context, o Options, components ...func(*Stack, context.Co
 
 func local(scheme string, port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
 
+// Ports are chosen below those that Linux gives to outgoing connections (ip(7), ip_local_port_range: from 32768 on), of
+// which one could take a port between its choosing and its use.
+const firstPort, lastPort = 10000, 32767
+
+var chosen sync.Map // ports, by this process
+
+// choose finds a free port, unless there is one already.
 func choose(port *int) error {
 	if *port != 0 {
 		return nil
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("choose a port: %w", err)
+	for range lastPort - firstPort {
+		candidate := firstPort + rand.IntN(lastPort-firstPort+1)
+		if _, taken := chosen.LoadOrStore(candidate, true); taken {
+			continue
+		}
+		listener, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(candidate))
+		if err != nil {
+			continue // somebody has it
+		}
+		*port = candidate
+		return listener.Close()
 	}
-	*port = listener.Addr().(*net.TCPAddr).Port
-	return listener.Close()
+	return errors.New("choose a port: none is free")
 }
 
 // Tools finds the repository's .tools/bin, for tests in any of its packages.
