@@ -35,7 +35,7 @@ up: build
 # -p 1: they measure time, and would measure the other packages' tests as well.
 test:
 	@infra/tools.sh system browser
-	go test -count=1 -p 1 -parallel 12 -timeout 20m ./...
+	go test -count=1 -p 1 -parallel 6 -timeout 30m ./...
 
 fidelity: build
 	@infra/tools.sh system browser

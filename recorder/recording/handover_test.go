@@ -77,3 +77,25 @@ func TestPartsOfADrainingRecorderAreFound(t *testing.T) {
 		require.Equal(t, ledger.Completed, part.State)
 	}
 }
+
+// A start over REST whose id the caller has, but the bucket not yet, is told as well.
+func TestDismissalDoesNotWaitForTheNote(t *testing.T) {
+	store := &ledger.DirStore{Root: t.TempDir()}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	c := command.NewStart("room", "alice", time.Now())
+	late := ledger.NewRecording(c)
+	dismissed := &take{Studio: &Studio{Documents: ledger.Documents{Store: store}}, command: c, document: ledger.NewRecording(c), log: log}
+	require.NoError(t, dismissed.dismiss(t.Context(), "already being recorded"))
+	require.NoError(t, dismissed.Documents.Request(t.Context(), late)) // the note
+	document, err := dismissed.Documents.ByID(t.Context(), c.Recording)
+	require.NoError(t, err)
+	require.Equal(t, ledger.Failed, document.State)
+	require.Equal(t, "already being recorded", document.Reason)
+
+	c.Session, c.Recording = "PA_1", "RC_other"
+	dismissed.command, dismissed.document = c, ledger.NewRecording(c)
+	require.NoError(t, dismissed.dismiss(t.Context(), "already being recorded"))
+	_, err = dismissed.Documents.ByID(t.Context(), c.Recording)
+	require.ErrorIs(t, err, ledger.ErrNotFound, "nobody knows the id of what a webhook asked for")
+}

@@ -80,6 +80,11 @@ type take struct {
 // dismiss answers a start that comes to nothing: its document says so, unless something else came of it already (a copy
 // of a start whose recording is long completed).
 func (t *take) dismiss(ctx context.Context, reason string) error {
+	if t.command.Session == "" { // asked for over REST: the caller knows its id, whose noting may still be under way
+		if err := t.Documents.Request(ctx, t.document); err != nil {
+			return fmt.Errorf("dismiss recording: %w", err)
+		}
+	}
 	existing, err := t.Documents.ByID(ctx, t.document.ID)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound), err == nil && existing.State != ledger.Requested:
