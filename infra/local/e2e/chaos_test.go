@@ -15,7 +15,7 @@ import (
 // `make chaos` injects all faults; here are those that happen every day.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	work := t.TempDir()
+	work := filepath.Join(filepath.Dir(system.Work), "chaos") // stays, with the logs, if a test fails
 	s, err := stack.Start(bounded(t, time.Minute), stack.Options{
 		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
 		AutoRecord: chaos.Room + "/*",
