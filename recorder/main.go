@@ -74,7 +74,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if !ffmpeg.Hybrid {
 		entry.Warn("this ffmpeg is older than 7.1: an MP4 file that is not finished, as after a crash, is lost")
 	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region), config.WithHTTPClient(httpClient()))
+	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region), config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
 	if err != nil {
 		return fmt.Errorf("configure AWS SDK: %w", err)
 	}

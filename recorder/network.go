@@ -21,15 +21,15 @@ const (
 )
 
 // httpClient is how AWS is called: the SDK's client bounds connecting only, and retries what fails here.
-func httpClient() *awshttp.BuildableClient {
+func httpClient(answer, silence time.Duration) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.ResponseHeaderTimeout = answerTimeout
+		t.ResponseHeaderTimeout = answer
 	}).WithDialerOptions(func(d *net.Dialer) {
-		d.Timeout = answerTimeout
+		d.Timeout = answer
 		d.KeepAliveConfig = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
 		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
 			controlErr := c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silenceTimeout/time.Millisecond))
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
 			})
 			if controlErr != nil {
 				return controlErr

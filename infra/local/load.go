@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ const (
 // load has one recorder record ever more people of one room, and prints what it takes. PEOPLE says how many.
 func load(ctx context.Context) error {
 	var rows []int
-	for field := range strings.SplitSeq(orElse(os.Getenv("PEOPLE"), "1,10,20"), ",") {
+	for field := range strings.SplitSeq(cmp.Or(os.Getenv("PEOPLE"), "1,10,20"), ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
 			return errors.New("PEOPLE must be numbers with commas between them, like 1,10,20")
@@ -196,11 +197,10 @@ func usages(p *stack.Process) (recorder, ffmpeg usage, err error) {
 // usageOf reads a process's processor time and resident memory (proc(5): fields 14, 15 and 24 of stat, in clock ticks of
 // 10 ms and in pages).
 func usageOf(pid int) (usage, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := stack.Stat(pid) // from field 3 on
 	if err != nil {
-		return usage{}, fmt.Errorf("read usage: %w", err)
+		return usage{}, err
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])) // from field 3 on
 	var numbers [3]int64
 	for n, field := range []int{14, 15, 24} {
 		if numbers[n], err = strconv.ParseInt(fields[field-3], 10, 64); err != nil {
@@ -210,11 +210,4 @@ func usageOf(pid int) (usage, error) {
 	return usage{
 		cpu: time.Duration(numbers[0]+numbers[1]) * 10 * time.Millisecond, memory: numbers[2] * int64(os.Getpagesize()),
 	}, nil
-}
-
-func orElse(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }

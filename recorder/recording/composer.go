@@ -291,17 +291,3 @@ func (c *composer) open(extra *mux.Stream) {
 		c.place(q)
 	}
 }
-
-// tail begins to store a part, or will when it has a name.
-func (c *composer) tail(p *openPart) Tail {
-	if p.name != "" {
-		return c.storage.Begin(p.part.Path, p.name, string(p.part.Container))
-	}
-	later := &unnamed{decided: make(chan struct{})}
-	if c.unwanted {
-		close(later.decided)
-	} else {
-		c.unnamed = append(c.unnamed, p)
-	}
-	return later
-}

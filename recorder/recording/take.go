@@ -77,29 +77,6 @@ type take struct {
 	leaving  bool                    // it is handed over: a start of it is not another copy of its own
 }
 
-// dismiss answers a start that comes to nothing: its document says so, unless something else came of it already (a copy
-// of a start whose recording is long completed).
-func (t *take) dismiss(ctx context.Context, reason string) error {
-	if t.command.Session == "" { // asked for over REST: the caller knows its id, whose noting may still be under way
-		if err := t.Documents.Request(ctx, t.document); err != nil {
-			return fmt.Errorf("dismiss recording: %w", err)
-		}
-	}
-	existing, err := t.Documents.ByID(ctx, t.document.ID)
-	switch {
-	case errors.Is(err, ledger.ErrNotFound), err == nil && existing.State != ledger.Requested:
-		return nil
-	case err != nil:
-		return fmt.Errorf("dismiss recording: %w", err)
-	}
-	t.log.WithField("reason", reason).Info("start dismissed")
-	existing.State, existing.Reason = ledger.Failed, reason
-	if len(existing.Parts) > 0 { // found on the disk of a recorder that was killed
-		conclude(&existing, reason, "")
-	}
-	return t.Documents.Save(ctx, existing)
-}
-
 // directory is where this take's files grow: its epoch is 0 before the bucket has answered. A recorder can come to have a
 // recording a second time while it still finishes its first part of it.
 func (t *take) directory() string {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/infra/local/stack"
 	"livekit-recorder/shared/ledger"
 )
 
@@ -171,6 +172,17 @@ func TestStoredFileIsNotReplacedByItsLeftovers(t *testing.T) {
 	require.Zero(t, uploads+tails)
 }
 
+// finishesWhole finishes an upload, and checks that all of its file is stored.
+func finishesWhole(t *testing.T, u *Upload, storage *stack.Stack, file *recordingFile) {
+	t.Helper()
+	size, err := u.Finish(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, len(file.content), size)
+	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
+	require.NoError(t, err)
+	require.Equal(t, file.content, content)
+}
+
 // An answer that gets lost does not make a stored file a lost one.
 func TestCompletionWhoseAnswerIsLostCounts(t *testing.T) {
 	s, _, storage := bucket(t)
@@ -182,12 +194,7 @@ func TestCompletionWhoseAnswerIsLostCounts(t *testing.T) {
 	size, err := u.size()
 	require.NoError(t, err)
 	require.NoError(t, u.complete(t.Context(), size)) // and nobody hears of it
-	stored, err := u.Finish(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 7<<20, stored)
-	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
-	require.NoError(t, err)
-	require.Equal(t, file.content, content)
+	finishesWhole(t, u, storage, file)
 }
 
 // Nor does one that comes too late, when the bucket is still at work on the completion.
@@ -216,12 +223,7 @@ func TestCompletionThatTakesLongCounts(t *testing.T) {
 		}
 		return nil
 	}
-	stored, err := u.Finish(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 7<<20, stored)
-	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
-	require.NoError(t, err)
-	require.Equal(t, file.content, content)
+	finishesWhole(t, u, storage, file)
 }
 
 // A tail object of which only the answer is lost goes like the others.

@@ -77,7 +77,7 @@ const (
 // injected is a fault that has happened.
 type injected struct {
 	Fault
-	at, over time.Time
+	at time.Time
 }
 
 // Run lets people join, injects the faults one after the other, in an order of their own each time, and lets people
@@ -113,7 +113,6 @@ func Run(ctx context.Context, s *stack.Stack, media string, people, recorders in
 		if err := stack.Pass(ctx, f.Settle); err != nil {
 			return Report{}, err
 		}
-		f.over = time.Now()
 		happened = append(happened, f)
 	}
 	say("everybody leaves")

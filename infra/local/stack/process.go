@@ -72,28 +72,33 @@ func (p *Process) Signal(signal os.Signal) error { return p.cmd.Process.Signal(s
 // PID is its process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Children are the process ids of the programs that it runs (proc(5): fields 3 and 4 of stat).
+// Stat are the fields of a process's /proc/PID/stat from the third on (proc(5)): its state, its parent and so on.
+func Stat(pid int) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, fmt.Errorf("read process: %w", err)
+	}
+	return strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])), nil // the second may have anything
+}
+
+// Children are the process ids of the programs that it runs.
 func (p *Process) Children() (children []int, err error) {
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, fmt.Errorf("find children: %w", err)
 	}
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		var parent int
-		var state string
-		after := string(text)[strings.LastIndexByte(string(text), ')')+1:]
-		if _, err := fmt.Sscan(after, &state, &parent); err != nil || parent != p.PID() || state == "Z" {
-			continue
-		}
-		child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+	for _, path := range processes {
+		pid, err := strconv.Atoi(filepath.Base(path))
 		if err != nil {
 			return nil, fmt.Errorf("find children: %w", err)
 		}
-		children = append(children, child)
+		stat, err := Stat(pid)
+		if err != nil {
+			continue // it has ended
+		}
+		if state, parent := stat[0], stat[1]; parent == strconv.Itoa(p.PID()) && state != "Z" {
+			children = append(children, pid)
+		}
 	}
 	return children, nil
 }
