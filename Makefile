@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test fidelity chaos load lint bench build build-ApiFunction image clean
+.PHONY: help demo up test simulate fidelity chaos load lint bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -10,6 +10,7 @@ help:
 	@echo "make demo    record a participant end to end on this machine, and check the files"
 	@echo "make up      the same local system in the foreground, to play with"
 	@echo "make test    all tests, with the real components"
+	@echo "make simulate   a whole fleet in virtual time, with random faults, checked frame by frame (SEEDS=1-1000)"
 	@echo "make fidelity   measures recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
 	@echo "make chaos   kills recorders and cuts off S3, SQS and LiveKit, and checks what was lost"
 	@echo "make load    what one recorder takes to record many people (PEOPLE=1,10,20)"
@@ -21,7 +22,7 @@ help:
 build:
 	@mkdir -p $(build_dir)
 	@go build -buildvcs=false -o $(build_dir)/ ./recorder ./infra/local
-	@go build -buildvcs=false -o $(build_dir)/bootstrap ./functions/api
+	@go build -buildvcs=false -o $(build_dir)/bootstrap ./functions/lambda
 
 demo: build
 	@infra/tools.sh system
@@ -36,6 +37,11 @@ up: build
 test:
 	@infra/tools.sh system browser
 	go test -count=1 -p 1 -parallel 6 -timeout 30m ./...
+
+# Needs nothing but Go: everything outside of the programs is simulated.
+SEEDS ?= 1-1000
+simulate:
+	@go run -buildvcs=false ./infra/simulate/play -seeds $(SEEDS)
 
 fidelity: build
 	@infra/tools.sh system browser
@@ -60,7 +66,7 @@ bench:
 
 # sam build calls this one: the function's name in template.yaml is ApiFunction.
 build-ApiFunction:
-	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/api
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/lambda
 
 image:
 	docker build -t participant-recorder .

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts everything that the local system and the tests need into .tools/, and missing Debian packages onto the machine.
-# What is there already is left alone, so that a second run takes no time.
+# What is there already is left alone, so that a second run takes no time and says nothing.
 #
 #   infra/tools.sh system      LiveKit server, S3 stand-in, minimal ffmpeg, and Debian's ffmpeg to look at the results
 #   infra/tools.sh browser     also Chromium and livekit-client, for the tests with a real browser
@@ -11,56 +11,134 @@ tools=$PWD/.tools
 bin=$tools/bin
 mkdir -p "$bin"
 
-say() { printf '%s\n' "tools: $*" >&2; }
+say() { printf 'tools: %s\n' "$*" >&2; }
 
-# The first binary that is missing of each "command:package" decides; apt runs once for all of them.
-packages() {
-	missing=
-	for pair in "$@"; do command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"; done
-	[ -n "$missing" ] || return 0
-	say "installing Debian packages:$missing"
-	apt-get update -qq
-	# shellcheck disable=SC2086 # a list of packages
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >"$tools/apt.log" 2>&1 ||
-		{ tail -n 20 "$tools/apt.log" >&2; exit 1; }
+# plan COUNT: how many of the steps that follow have something to do.
+plan() {
+	steps=$1
+	step=0
 }
 
-# go_tool NAME MODULE/PACKAGE VERSION: builds a pinned program in its own module graph.
+# long LOG SECONDS WHAT COMMAND...: runs a step, which takes about that long, with its output in a log. Says which step
+# of how many it is, gives a sign of life every 15 seconds, and says how long it took; if it fails, the end of its log.
+long() {
+	log=$tools/$1.log
+	about=$2
+	what=$3
+	shift 3
+	step=$((step + 1))
+	began=$(date +%s)
+	say "$step of $steps: $what, about $about s"
+
+	"$@" >"$log" 2>&1 &
+	work=$!
+	trap 'kill "$work" 2>/dev/null; exit 130' INT TERM
+	while kill -0 "$work" 2>/dev/null; do
+		sleep 1
+		elapsed=$(($(date +%s) - began))
+		[ $((elapsed % 15)) -ne 0 ] || [ "$elapsed" -eq 0 ] || ! kill -0 "$work" 2>/dev/null ||
+			say "$step of $steps: still at it, $elapsed s"
+	done
+	trap - INT TERM
+
+	if ! wait "$work"; then
+		say "$step of $steps: failed after $(($(date +%s) - began)) s, the end of $log:"
+		tail -n 20 "$log" >&2
+		exit 1
+	fi
+	say "$step of $steps: done in $(($(date +%s) - began)) s"
+}
+
+# missing COMMAND:PACKAGE...: the packages of which the command is not there. (No function here may be named like one.)
+missing() {
+	for pair in "$@"; do command -v "${pair%%:*}" >/dev/null || printf ' %s' "${pair#*:}"; done
+}
+
+# apt runs once for all packages of a list.
+install_packages() {
+	apt-get update -qq
+	# shellcheck disable=SC2086 # a list of packages
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1
+}
+
+packages() {
+	wanted=$(missing "$@")
+	[ -z "$wanted" ] || long apt 60 "installing Debian packages:$wanted" install_packages "$wanted"
+}
+
+# The pinned programs: a name, a package, a version, and about how many seconds building takes on two cores.
+server="server github.com/livekit/livekit-server/cmd/server v1.13.5 150"
+versitygw="versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0 90"
+staticcheck="staticcheck honnef.co/go/tools/cmd/staticcheck v0.6.1 30"
+
+built() { [ "$(cat "$bin/.$1" 2>/dev/null)" = "$3" ] && [ -x "$bin/$1" ]; }
+
+go_install() { cd / && GOFLAGS='' GOBIN="$bin" go install "$1"; }
+
+# go_tool NAME PACKAGE VERSION SECONDS: builds a pinned program in its own module graph.
 go_tool() {
-	[ "$(cat "$bin/.$1" 2>/dev/null)" = "$3" ] && [ -x "$bin/$1" ] && return 0
-	say "building $1 $3 (once, a minute or two)"
-	(cd / && GOFLAGS= GOBIN="$bin" go install "$2@$3") 2>"$tools/$1.log" || { tail -n 20 "$tools/$1.log" >&2; exit 1; }
+	built "$@" && return 0
+	long "$1" "$4" "building $1 $3" go_install "$2@$3"
 	printf '%s\n' "$3" >"$bin/.$1"
 }
 
-system() {
-	packages ffmpeg:ffmpeg
-	go_tool server github.com/livekit/livekit-server/cmd/server v1.13.5
-	go_tool versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0
-	if ! [ -x "$bin/ffmpeg" ] || [ "$(cat "$bin/ffmpeg.built-by" 2>/dev/null)" != "$(cksum <infra/ffmpeg/build.sh)" ]; then
-		say "building the minimal ffmpeg (once, about a minute)"
-		infra/ffmpeg/build.sh "$bin/ffmpeg"
-	fi
+have_ffmpeg() {
+	[ -x "$bin/ffmpeg" ] && [ "$(cat "$bin/ffmpeg.built-by" 2>/dev/null)" = "$(cksum <infra/ffmpeg/build.sh)" ]
 }
 
-browser() {
-	packages chromium:chromium node:nodejs npm:npm
-	if ! cmp -s infra/local/browser/package-lock.json "$tools/browser/package-lock.json" 2>/dev/null; then
-		say "installing livekit-client"
-		mkdir -p "$tools/browser"
-		cp infra/local/browser/package.json infra/local/browser/package-lock.json "$tools/browser/"
-		(cd "$tools/browser" && npm ci --silent --no-audit --no-fund >"$tools/npm.log" 2>&1) ||
-			{ tail -n 20 "$tools/npm.log" >&2; rm -f "$tools/browser/package-lock.json"; exit 1; }
-	fi
+minimal_ffmpeg() { have_ffmpeg || long ffmpeg 120 "building the minimal ffmpeg" infra/ffmpeg/build.sh "$bin/ffmpeg"; }
+
+have_client() { cmp -s infra/local/browser/package-lock.json "$tools/browser/package-lock.json" 2>/dev/null; }
+
+install_client() {
+	mkdir -p "$tools/browser"
+	cp infra/local/browser/package.json infra/local/browser/package-lock.json "$tools/browser/"
+	(cd "$tools/browser" && npm ci --no-audit --no-fund) || { rm -f "$tools/browser/package-lock.json"; return 1; }
 }
 
-lint() { go_tool staticcheck honnef.co/go/tools/cmd/staticcheck v0.6.1; }
+client() { have_client || long npm 10 "installing livekit-client" install_client; }
 
+# todo WHAT...: how many steps these have to do.
+todo() {
+	count=0
+	add() { count=$((count + 1)); }
+	# shellcheck disable=SC2086 # lists of words
+	for what in "$@"; do
+		case $what in
+		system)
+			[ -z "$(missing $system_packages)" ] || add
+			built $server || add
+			built $versitygw || add
+			have_ffmpeg || add
+			;;
+		browser)
+			[ -z "$(missing $browser_packages)" ] || add
+			have_client || add
+			;;
+		lint) built $staticcheck || add ;;
+		*) say "unknown: $what"; exit 2 ;;
+		esac
+	done
+}
+
+system_packages="ffmpeg:ffmpeg"
+browser_packages="chromium:chromium node:nodejs npm:npm"
+
+todo "$@"
+plan "$count"
+# shellcheck disable=SC2086 # lists of words
 for what in "$@"; do
 	case $what in
-	system) system ;;
-	browser) browser ;;
-	lint) lint ;;
-	*) say "unknown: $what"; exit 2 ;;
+	system)
+		packages $system_packages
+		go_tool $server
+		go_tool $versitygw
+		minimal_ffmpeg
+		;;
+	browser)
+		packages $browser_packages
+		client
+		;;
+	lint) go_tool $staticcheck ;;
 	esac
 done

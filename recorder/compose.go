@@ -25,10 +25,12 @@ func printComposition(args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+
 	if flags.NArg() == 0 {
 		flags.Usage()
 		return errors.New("no document is given")
 	}
+
 	var sources []compose.Source
 	for _, name := range flags.Args() {
 		body, err := os.ReadFile(name)
@@ -41,13 +43,16 @@ func printComposition(args []string, out io.Writer) error {
 		}
 		sources = append(sources, source)
 	}
+
 	command, err := compose.Command(sources, *output)
 	if err != nil {
 		return err
 	}
+
 	for n, word := range command {
 		command[n] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
+
 	_, err = fmt.Fprintln(out, strings.Join(command, " "))
 	return err
 }

@@ -17,8 +17,8 @@ const (
 	busyCPU = 0.8
 )
 
-// cpuMeter measures how much of the processors that it may use this process does use. Its ffmpeg processes, which only copy,
-// do not count.
+// cpuMeter measures how much of the processors that it may use this process does use. Its ffmpeg processes, which
+// only copy, do not count.
 type cpuMeter struct {
 	processors float64
 	share      atomic.Uint64 // bits of a float64, 0 to 1

@@ -1,5 +1,5 @@
-// The recorder: takes commands off two SQS queues, joins LiveKit rooms as a hidden bot, and records participants into a
-// bucket without transcoding.
+// The recorder: takes commands off two SQS queues, joins LiveKit rooms as a hidden bot, and records participants into
+// a bucket without transcoding.
 package main
 
 import (
@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -25,9 +26,8 @@ import (
 	"livekit-recorder/recorder/protection"
 	"livekit-recorder/recorder/recording"
 	"livekit-recorder/recorder/room"
-	"livekit-recorder/recorder/upload"
-	"livekit-recorder/recorder/worker"
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/recorder/service"
 	"livekit-recorder/shared/queue"
 )
 
@@ -39,10 +39,12 @@ func main() {
 		}
 		return
 	}
+
 	log := logrus.New()
 	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+
 	if err := run(ctx, log); err != nil {
 		log.WithError(err).Error("recorder failed")
 		os.Exit(1)
@@ -66,124 +68,114 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	name := guid.New("RR_")
 	entry := log.WithField("recorder", name)
 	lksdk.SetLogger(logger.LogRLogger(logrusr.New(sdkLog(log))))
-	ffmpeg, err := mux.Probe(ctx, s.ffmpeg)
+
+	ffmpeg, err := probe(ctx, s.ffmpeg, entry)
 	if err != nil {
-		return fmt.Errorf("probe ffmpeg: %w", err)
+		return err
 	}
-	entry.WithFields(logrus.Fields{"ffmpeg": ffmpeg.Version, "hybridMP4": ffmpeg.Hybrid}).Info("ffmpeg found")
-	if !ffmpeg.Hybrid {
-		entry.Warn("this ffmpeg is older than 7.1: an MP4 file that is not finished, as after a crash, is lost")
-	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.region), config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
+	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.storage.region),
+		config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
 	if err != nil {
 		return fmt.Errorf("configure AWS SDK: %w", err)
 	}
-	queues := sqs.NewFromConfig(aws)
-	store, storage := openStorage(s, s3.NewFromConfig(aws, pathStyle), entry)
-	notifier := &notify.Notifier{URLs: s.webhooks, APIKey: s.apiKey, APISecret: s.apiSecret, Log: entry}
-	studio := &recording.Studio{
-		Rooms:  &room.Pool{URL: s.liveKitURL, APIKey: s.apiKey, APISecret: s.apiSecret, Name: name, Log: entry},
-		FFmpeg: ffmpeg, Storage: storage, Bucket: s.bucket, Scratch: filepath.Join(s.scratchDir, name), ScratchLimit: s.scratchLimit,
-		Documents: ledger.Documents{Store: store}, Ledger: &ledger.Ledger{Store: store, Owner: name},
-		StartTimeout: s.startTimeout, RejoinWindow: s.rejoinWindow, MaxDuration: s.maxDuration, HandOver: s.handOver,
-		FileTemplate: s.fileTemplate, Notify: notifier.Ended, Log: entry,
+
+	var recorder *service.Recorder // is there before any room is joined
+	pool := &room.Pool{
+		URL:       s.liveKit.url,
+		APIKey:    s.liveKit.key,
+		APISecret: s.liveKit.secret,
+		Name:      name,
+		Log:       entry,
+		OnStop:    func(recording string) { recorder.Look(recording) },
 	}
-	if err := studio.OpenScratch(); err != nil {
+	cpu := newCPUMeter(ctx, &s, entry)
+	recorder, err = newRecorder(s, name, pool, ffmpeg, cpu, aws, entry)
+	if err != nil {
 		return err
 	}
-	defer studio.CloseScratch()
-	studio.RecoverScratch(ctx)
-	studio.Rooms.OnStop = func(id string) { studio.Check(id) }
-	cpus, err := processors(ctx, cgroupLimit, s.ecsMetadata)
+	entry.WithFields(logrus.Fields{
+		"maxRecordings": s.limits.maxRecordings,
+		"processors":    cpu.processors,
+	}).Info("recorder ready")
+	return serve(ctx, s, recorder, pool, cpu, entry)
+}
+
+func probe(ctx context.Context, path string, log logrus.FieldLogger) (mux.FFmpeg, error) {
+	ffmpeg, err := mux.Probe(ctx, path)
 	if err != nil {
-		entry.WithError(err).Warn("limit of processors could not be read")
+		return ffmpeg, fmt.Errorf("probe ffmpeg: %w", err)
 	}
-	if s.maxRecordings == 0 {
-		s.maxRecordings = max(1, int(recordingsPerCPU*cpus))
+	log.WithFields(logrus.Fields{"ffmpeg": ffmpeg.Version, "hybridMP4": ffmpeg.Hybrid}).Info("ffmpeg found")
+	if !ffmpeg.Hybrid {
+		log.Warn("this ffmpeg is older than 7.1: an MP4 file that is not finished, as after a crash, is lost")
 	}
-	cpu := &cpuMeter{processors: cpus}
-	w := &worker.Worker{
+	return ffmpeg, nil
+}
+
+// newCPUMeter finds out what this recorder may use, and how many recordings that is enough for.
+func newCPUMeter(ctx context.Context, s *settings, log logrus.FieldLogger) *cpuMeter {
+	cpus, err := processors(ctx, cgroupLimit, s.ecs.metadata)
+	if err != nil {
+		log.WithError(err).Warn("limit of processors could not be read")
+	}
+	if s.limits.maxRecordings == 0 {
+		s.limits.maxRecordings = max(1, int(recordingsPerCPU*cpus))
+	}
+	return &cpuMeter{processors: cpus}
+}
+
+func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
+	log logrus.FieldLogger) (*service.Recorder, error) {
+	queues := sqs.NewFromConfig(aws)
+	store, storage := openStorage(s, s3.NewFromConfig(aws, pathStyle), log)
+	notifier := &notify.Notifier{
+		URLs:      s.webhooks,
+		APIKey:    s.liveKit.key,
+		APISecret: s.liveKit.secret,
+		Log:       log,
+	}
+
+	return service.New(service.Settings{
+		Names:         recording.Names{Recorder: name, Bucket: s.storage.bucket, FileTemplate: s.storage.fileTemplate},
+		Policy:        s.policy,
+		Scratch:       s.scratchDir,
+		ScratchLimit:  s.limits.scratchLimit,
+		MaxRecordings: s.limits.maxRecordings,
+		Hold:          s.limits.hold,
+		StopTimeout:   s.limits.stopTimeout,
+	}, service.World{
+		Rooms:    rooms{pool},
 		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
 		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
-		Start:    studio.Record, GiveUp: studio.GiveUp, Stop: studio.Stop, Doubt: func(id string) { studio.Check(id) },
-		MaxRecordings: s.maxRecordings, Hold: s.hold, HasRoom: func() bool { return studio.HasSpace() && !cpu.Busy() }, Log: entry,
+		Store:    store,
+		Storage:  storage,
+		Media:    media{ffmpeg},
+		Disk:     scratch.OS{},
+		Tell:     notifier.Tell,
+		Ready:    func() bool { return pool.Reachable() && !cpu.Busy() },
+		Now:      time.Now,
+		Log:      log,
+	})
+}
+
+// serve works until ctx is done and everything is handed over or stored. What only watches goes on until then.
+func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *room.Pool, cpu *cpuMeter,
+	log logrus.FieldLogger) error {
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	var watchers sync.WaitGroup
+	watchers.Go(func() { cpu.Run(watching) })
+	watchers.Go(func() { pool.Probe(watching) })
+	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
+	if s.ecs.agent != "" {
+		task := &protection.Task{Agent: s.ecs.agent, Running: recorder.Recordings.Running, Log: log}
+		watchers.Go(func() { task.Run(watching) })
 	}
-	entry.WithFields(logrus.Fields{"maxRecordings": s.maxRecordings, "processors": cpus}).Info("recorder ready")
-	go cpu.Run(ctx)
-	go reportMetrics(ctx, studio, s.maxRecordings, cpu, entry)
-	return serve(ctx, s, w, studio, notifier, entry)
-}
 
-// serve works until ctx is done, then closes every file within the stop timeout.
-func serve(ctx context.Context, s settings, w *worker.Worker, studio *recording.Studio, n *notify.Notifier, log logrus.FieldLogger) error {
-	finished := make(chan struct{})
-	go func() {
-		w.Run(ctx)
-		studio.Rooms.Wait()
-		close(finished)
-	}()
-	go studio.WatchScratch(context.WithoutCancel(ctx)) // ends with the process: what runs must be kept within bounds
-	if s.ecsAgent != "" {
-		task := &protection.Task{Agent: s.ecsAgent, Running: studio.Running, Log: log}
-		go task.Run(ctx)
-	}
-	<-ctx.Done()
-	log.WithField("recordings", studio.Running()).Info("shutting down: closing and storing every file")
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.stopTimeout)
-	defer cancel()
-	select {
-	case <-finished:
-	case <-bounded.Done():
-		return fmt.Errorf("%d recordings were not stored within %s, their files are in %s",
-			studio.Running(), s.stopTimeout, studio.Scratch)
-	}
-	n.Wait(bounded)
-	log.Info("recorder ended")
-	return nil
-}
-
-// pathStyle addresses buckets by path at services that are not AWS's own, which rarely have a host name for each bucket.
-func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
-
-// openStorage decides where everything is kept: in the bucket, or in a local directory if there is none.
-func openStorage(s settings, client *s3.Client, log logrus.FieldLogger) (ledger.Store, recording.Storage) {
-	if s.bucket == "" {
-		log.WithField("directory", s.recordingsDir).Info("S3_BUCKET is not set: finished files stay here")
-		return &ledger.DirStore{Root: s.recordingsDir}, directory{&upload.Directory{Root: s.recordingsDir}}
-	}
-	return ledger.NewS3Store(client, s.bucket, s.directory),
-		bucket{&upload.S3{Client: client, Bucket: s.bucket, Directory: s.directory, Log: log}}
-}
-
-// bucket and directory are the two kinds of storage, as recordings see them.
-type bucket struct{ *upload.S3 }
-
-func (b bucket) Begin(path, name, container string) recording.Tail {
-	return b.S3.Begin(path, name, container)
-}
-
-// Resume returns what a recording wants of an upload.
-func (b bucket) Resume(ctx context.Context, path, name, container string) (recording.Tail, error) {
-	return b.S3.Resume(ctx, path, name, container)
-}
-
-type directory struct{ *upload.Directory }
-
-// Resume moves the file as if nothing had happened.
-func (d directory) Resume(_ context.Context, path, name, container string) (recording.Tail, error) {
-	return d.Directory.Begin(path, name, container), nil
-}
-
-// Recover finds nothing: a file is not here before it is finished.
-func (d directory) Recover(context.Context, string, string) (int64, bool, error) {
-	return 0, false, ledger.ErrNotFound
-}
-
-// Fetch is never called, for nothing is ever recovered.
-func (d directory) Fetch(context.Context, string, string) error { return ledger.ErrNotFound }
-
-func (d directory) Begin(path, name, container string) recording.Tail {
-	return d.Directory.Begin(path, name, container)
+	err := recorder.Run(ctx)
+	pool.Wait()
+	stopWatching()
+	watchers.Wait()
+	return err
 }
 
 // sdkLog lets through what the LiveKit SDK warns of. What it calls information is for debugging.

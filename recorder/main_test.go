@@ -31,7 +31,8 @@ func TestEveryFaultOfTheEnvironmentIsToldAtOnce(t *testing.T) {
 	t.Setenv("S3_BUCKET", "b")
 	t.Setenv("AWS_REGION", "")
 	_, err := readSettings()
-	for _, name := range []string{"LIVEKIT_URL", "SCRATCH_LIMIT", "MAX_RECORDINGS", "REJOIN_WINDOW", "HOLD_LIMIT", "S3_REGION"} {
+	for _, name := range []string{"LIVEKIT_URL", "SCRATCH_LIMIT", "MAX_RECORDINGS", "REJOIN_WINDOW", "HOLD_LIMIT",
+		"S3_REGION"} {
 		require.ErrorContains(t, err, name)
 	}
 }
@@ -42,9 +43,9 @@ func TestSettings(t *testing.T) {
 	t.Setenv("HAND_OVER_TIMEOUT", "0s")
 	s, err := readSettings()
 	require.NoError(t, err)
-	require.EqualValues(t, 20<<30, s.scratchLimit)
-	require.Zero(t, s.handOver)
-	require.Equal(t, 30*time.Second, s.rejoinWindow)
+	require.EqualValues(t, 20<<30, s.limits.scratchLimit)
+	require.Zero(t, s.policy.HandOver)
+	require.Equal(t, 30*time.Second, s.policy.RejoinWindow)
 }
 
 // CloudWatch reads metrics out of log lines that look like this.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
+	"livekit-recorder/recorder/service"
 
-	"livekit-recorder/recorder/recording"
+	"github.com/sirupsen/logrus"
 )
 
 // metricsInterval is how often the recorder says how loaded it is.
@@ -22,13 +22,15 @@ type metric struct {
 	value      float64
 }
 
-// reportMetrics logs how loaded the recorder is, until ctx is done: as ordinary fields, and in CloudWatch's embedded metric
-// format (CloudWatch user guide, "Embedded metric format specification"), so that nothing else is needed to graph them.
-func reportMetrics(ctx context.Context, studio *recording.Studio, capacity int, cpu *cpuMeter, log logrus.FieldLogger) {
+// reportMetrics logs how loaded the recorder is, until ctx is done: as ordinary fields, and in CloudWatch's embedded
+// metric format (CloudWatch user guide, "Embedded metric format specification"), so that nothing else is needed to
+// graph them.
+func reportMetrics(ctx context.Context, recorder *service.Recorder, capacity int, cpu *cpuMeter,
+	log logrus.FieldLogger) {
 	ticker := time.NewTicker(metricsInterval)
 	defer ticker.Stop()
 	for {
-		logMetrics(log, time.Now(), load(studio, capacity, cpu))
+		logMetrics(log, time.Now(), load(recorder, capacity, cpu))
 		select {
 		case <-ctx.Done():
 			return
@@ -37,14 +39,14 @@ func reportMetrics(ctx context.Context, studio *recording.Studio, capacity int, 
 	}
 }
 
-func load(studio *recording.Studio, capacity int, cpu *cpuMeter) []metric {
-	running, full := studio.Running(), 0.0
-	if running >= capacity || !studio.HasSpace() || cpu.Busy() {
+func load(recorder *service.Recorder, capacity int, cpu *cpuMeter) []metric {
+	running, full := recorder.Recordings.Running(), 0.0
+	if running >= capacity || !recorder.Ready() {
 		full = 1
 	}
 	return []metric{
 		{"Recordings", "Count", float64(running)}, {"Capacity", "Count", float64(capacity)}, {"Full", "Count", full},
-		{"ScratchBytes", "Bytes", float64(studio.ScratchUsed())}, {"DroppedDatagrams", "Count", droppedDatagrams()},
+		{"ScratchBytes", "Bytes", float64(recorder.Space.Used())}, {"DroppedDatagrams", "Count", droppedDatagrams()},
 		{"CPU", "Percent", 100 * cpu.Share()},
 		{"Goroutines", "Count", float64(runtime.NumGoroutine())},
 	}
@@ -57,12 +59,14 @@ func logMetrics(log logrus.FieldLogger, now time.Time, metrics []metric) {
 		fields[m.name] = m.value
 		definitions = append(definitions, map[string]string{"Name": m.name, "Unit": m.unit})
 	}
+
 	fields["_aws"] = map[string]any{
 		"Timestamp": now.UnixMilli(),
 		"CloudWatchMetrics": []map[string]any{
 			{"Namespace": "ParticipantRecorder", "Dimensions": [][]string{{}}, "Metrics": definitions},
 		},
 	}
+
 	log.WithFields(fields).Info("load")
 }
 
@@ -73,6 +77,7 @@ func droppedDatagrams() float64 {
 	if err != nil {
 		return 0
 	}
+
 	var names []string
 	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line)
@@ -83,6 +88,7 @@ func droppedDatagrams() float64 {
 			names = fields
 			continue
 		}
+
 		for n, name := range names {
 			if name == "RcvbufErrors" && n < len(fields) {
 				value, _ := strconv.ParseFloat(fields[n], 64) // the kernel writes numbers
@@ -90,5 +96,6 @@ func droppedDatagrams() float64 {
 			}
 		}
 	}
+
 	return 0
 }

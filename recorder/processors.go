@@ -14,15 +14,16 @@ import (
 )
 
 const (
-	// cgroupLimit has what a container may use (kernel documentation, "Control Group v2", cpu.max): QUOTA PERIOD, or max.
+	// cgroupLimit has what a container may use (kernel documentation, "Control Group v2", cpu.max): QUOTA PERIOD, or
+	// max.
 	cgroupLimit = "/sys/fs/cgroup/cpu.max"
 	// metadataTimeout bounds the asking of ECS's metadata endpoint, which is on the same host.
 	metadataTimeout = 2 * time.Second
 )
 
-// processors is how many this recorder may use: those of the machine, unless the container is limited, or the ECS task
-// is. On Fargate the limit is only known to the metadata endpoint (ECS developer guide, "Task metadata endpoint version
-// 4"): the machine shows two processors to a task of one.
+// processors is how many this recorder may use: those of the machine, unless the container is limited, or the ECS
+// task is. On Fargate the limit is only known to the metadata endpoint (ECS developer guide, "Task metadata endpoint
+// version 4"): the machine shows two processors to a task of one.
 func processors(ctx context.Context, cgroupFile, metadata string) (float64, error) {
 	count := float64(runtime.NumCPU())
 	limit, err := cgroupCPUs(cgroupFile)
@@ -36,6 +37,7 @@ func processors(ctx context.Context, cgroupFile, metadata string) (float64, erro
 		}
 		err = errors.Join(err, metadataErr)
 	}
+
 	return count, err
 }
 
@@ -45,10 +47,12 @@ func cgroupCPUs(path string) (float64, error) {
 	if err != nil {
 		return 0, nil // no cgroup of version 2: nothing is limited that way
 	}
+
 	quota, period, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 	if quota == "max" {
 		return 0, nil
 	}
+
 	used, usedErr := strconv.ParseFloat(quota, 64)
 	of, ofErr := strconv.ParseFloat(period, 64)
 	if err := errors.Join(usedErr, ofErr); err != nil || of == 0 {
@@ -65,14 +69,17 @@ func taskCPUs(ctx context.Context, metadata string) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask for task metadata: %w", err)
 	}
+
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return 0, fmt.Errorf("ask for task metadata: %w", err)
 	}
 	defer response.Body.Close()
+
 	if response.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("ask for task metadata: %s", response.Status)
 	}
+
 	var task struct{ Limits struct{ CPU float64 } }
 	if err := json.NewDecoder(response.Body).Decode(&task); err != nil {
 		return 0, fmt.Errorf("read task metadata: %w", err)

@@ -12,24 +12,42 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/recording"
 	"livekit-recorder/recorder/worker"
 	"livekit-recorder/shared/command"
 )
 
 // settings are the environment, read once.
 type settings struct {
-	liveKitURL, apiKey, apiSecret           string
-	logLevel                                logrus.Level
-	region, bucket, directory               string
-	recordingsDir, scratchDir               string
-	startQueue, controlQueue                string
-	webhooks                                []string
-	ffmpeg, fileTemplate                    string
-	ecsAgent, ecsMetadata                   string
-	startTimeout, rejoinWindow, maxDuration time.Duration
-	stopTimeout, handOver, hold             time.Duration
-	maxRecordings                           int   // 0: by the number of processors
-	scratchLimit                            int64 // bytes
+	liveKit                  credentials
+	storage                  storageSettings
+	ecs                      ecsSettings
+	policy                   recording.Policy
+	startQueue, controlQueue string
+	webhooks                 []string
+	ffmpeg, scratchDir       string
+	logLevel                 logrus.Level
+	limits                   limits
+}
+
+// credentials are those of the LiveKit server.
+type credentials struct{ url, key, secret string }
+
+// storageSettings say where files go, and how they are called.
+type storageSettings struct {
+	region, bucket, directory string
+	recordings                string // directory for finished files without a bucket
+	fileTemplate              string
+}
+
+// ecsSettings are where ECS's own endpoints are, if this is an ECS task.
+type ecsSettings struct{ agent, metadata string }
+
+// limits bound what the recorder does.
+type limits struct {
+	stopTimeout, hold time.Duration
+	maxRecordings     int   // 0: by the number of processors
+	scratchLimit      int64 // bytes
 }
 
 // reader reads variables and collects what is wrong with them, so that all of it can be said at once.
@@ -60,11 +78,13 @@ func (r *reader) url(name, value string, schemes ...string) string {
 		r.fault(name, "is not a URL")
 		return value
 	}
+
 	for _, scheme := range schemes {
 		if value == "" || u.Scheme == scheme {
 			return value
 		}
 	}
+
 	r.fault(name, "must begin with %s://", strings.Join(schemes, ":// or "))
 	return value
 }
@@ -102,6 +122,7 @@ func (r *reader) bytes(name string) int64 {
 	if value == "" {
 		return 0
 	}
+
 	for suffix, unit := range sizeUnits {
 		if digits, ok := strings.CutSuffix(value, suffix); ok {
 			if n, err := strconv.ParseInt(digits, 10, 32); err == nil && n > 0 {
@@ -109,54 +130,82 @@ func (r *reader) bytes(name string) int64 {
 			}
 		}
 	}
+
 	r.fault(name, "must be a whole number of KiB, MiB or GiB, like 20GiB")
 	return 0
 }
 
-// recordingsPerCPU leaves half of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take 0.52, ffmpeg
-// included (`make load`).
+// recordingsPerCPU leaves half of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take 0.52,
+// ffmpeg included (`make load`).
 const recordingsPerCPU = 40
+
+// headStart is how long the bucket may take to say who records, and under which name, before recording begins without
+// it.
+const headStart = time.Second
+
+// connectPatience is how long a bot's way into a room may take: connecting gives up after 10 seconds or so by itself.
+const connectPatience = 15 * time.Second
 
 func readSettings() (settings, error) {
 	r := &reader{}
 	s := settings{
-		liveKitURL: r.url("LIVEKIT_URL", r.required("LIVEKIT_URL"), "ws", "wss"),
-		apiKey:     r.required("LIVEKIT_API_KEY"), apiSecret: r.required("LIVEKIT_API_SECRET"),
-		bucket: os.Getenv("S3_BUCKET"), directory: os.Getenv("S3_DIRECTORY"),
-		region:        r.optional("S3_REGION", os.Getenv("AWS_REGION")),
-		recordingsDir: r.optional("RECORDINGS_DIR", "recordings"),
-		scratchDir:    r.optional("SCRATCH_DIR", filepath.Join(os.TempDir(), "participant-recorder")),
-		startQueue:    r.url("START_QUEUE_URL", r.required("START_QUEUE_URL"), "http", "https"),
-		controlQueue:  r.url("CONTROL_QUEUE_URL", r.required("CONTROL_QUEUE_URL"), "http", "https"),
-		ffmpeg:        r.optional("FFMPEG", "ffmpeg"),
-		fileTemplate:  os.Getenv("FILE_TEMPLATE"),
-		ecsAgent:      os.Getenv("ECS_AGENT_URI"),
-		startTimeout:  r.duration("START_TIMEOUT", 5*time.Minute, time.Second),
-		rejoinWindow:  r.duration("REJOIN_WINDOW", 30*time.Second, time.Second),
-		maxDuration:   r.duration("MAX_DURATION", 0, time.Second),
-		stopTimeout:   r.duration("STOP_TIMEOUT", 110*time.Second, time.Second),
-		handOver:      r.duration("HAND_OVER_TIMEOUT", time.Minute, 0),
-		hold:          r.duration("HOLD_LIMIT", worker.MaxHold, time.Second),
-		scratchLimit:  r.bytes("SCRATCH_LIMIT"),
-		maxRecordings: r.integer("MAX_RECORDINGS", 0, 1),
-		ecsMetadata:   os.Getenv("ECS_CONTAINER_METADATA_URI_V4"),
+		liveKit: credentials{
+			url:    r.url("LIVEKIT_URL", r.required("LIVEKIT_URL"), "ws", "wss"),
+			key:    r.required("LIVEKIT_API_KEY"),
+			secret: r.required("LIVEKIT_API_SECRET"),
+		},
+		storage:      r.storage(),
+		ecs:          ecsSettings{agent: os.Getenv("ECS_AGENT_URI"), metadata: os.Getenv("ECS_CONTAINER_METADATA_URI_V4")},
+		startQueue:   r.url("START_QUEUE_URL", r.required("START_QUEUE_URL"), "http", "https"),
+		controlQueue: r.url("CONTROL_QUEUE_URL", r.required("CONTROL_QUEUE_URL"), "http", "https"),
+		ffmpeg:       r.optional("FFMPEG", "ffmpeg"),
+		scratchDir:   r.optional("SCRATCH_DIR", filepath.Join(os.TempDir(), "participant-recorder")),
+		policy: recording.Policy{
+			HeadStart:    headStart,
+			Connect:      connectPatience,
+			StartTimeout: r.duration("START_TIMEOUT", 5*time.Minute, time.Second),
+			RejoinWindow: r.duration("REJOIN_WINDOW", 30*time.Second, time.Second),
+			MaxDuration:  r.duration("MAX_DURATION", 0, time.Second),
+			HandOver:     r.duration("HAND_OVER_TIMEOUT", time.Minute, 0),
+		},
+		limits: limits{
+			stopTimeout:   r.duration("STOP_TIMEOUT", 110*time.Second, time.Second),
+			hold:          r.duration("HOLD_LIMIT", worker.MaxHold, time.Second),
+			scratchLimit:  r.bytes("SCRATCH_LIMIT"),
+			maxRecordings: r.integer("MAX_RECORDINGS", 0, 1),
+		},
 	}
-	if s.hold > worker.MaxHold {
+	if s.limits.hold > worker.MaxHold {
 		r.fault("HOLD_LIMIT", "must be at most %s: SQS keeps no message in flight for more than 12 hours", worker.MaxHold)
 	}
-	if s.bucket != "" && s.region == "" {
-		r.fault("S3_REGION", "is not set, and neither is AWS_REGION")
-	}
+
 	for hook := range strings.FieldsFuncSeq(os.Getenv("WEBHOOK_URLS"), func(c rune) bool { return c == ',' || c == ' ' }) {
 		s.webhooks = append(s.webhooks, r.url("WEBHOOK_URLS", hook, "http", "https"))
 	}
-	if err := command.ValidateFile(s.fileTemplate); err != nil {
-		r.fault("FILE_TEMPLATE", "is no file template: %v", err)
-	}
+
 	level, err := logrus.ParseLevel(r.optional("LOG_LEVEL", "info"))
 	if err != nil || level < logrus.ErrorLevel || level > logrus.DebugLevel {
 		r.fault("LOG_LEVEL", "must be debug, info, warn or error")
 	}
+
 	s.logLevel = level
 	return s, errors.Join(r.faults...)
+}
+
+func (r *reader) storage() storageSettings {
+	s := storageSettings{
+		region:       r.optional("S3_REGION", os.Getenv("AWS_REGION")),
+		bucket:       os.Getenv("S3_BUCKET"),
+		directory:    os.Getenv("S3_DIRECTORY"),
+		recordings:   r.optional("RECORDINGS_DIR", "recordings"),
+		fileTemplate: os.Getenv("FILE_TEMPLATE"),
+	}
+	if s.bucket != "" && s.region == "" {
+		r.fault("S3_REGION", "is not set, and neither is AWS_REGION")
+	}
+
+	if err := command.ValidateFile(s.fileTemplate); err != nil {
+		r.fault("FILE_TEMPLATE", "is no file template: %v", err)
+	}
+	return s
 }

@@ -1,17 +1,19 @@
-package main
+// Package api answers the service's HTTP requests: it verifies and validates REST calls and LiveKit's webhooks, puts
+// commands on the queues, and reads documents. It knows no media, and not where it runs: in a Lambda function
+// (functions/lambda), or behind any other HTTP server.
+package api
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"slices"
+	"path"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
@@ -23,167 +25,172 @@ import (
 // maxBody is the largest request body, in bytes: LiveKit's webhooks and our requests are a few kilobytes.
 const maxBody = 256 << 10
 
-// sendTimeout bounds the sending of a command, the SDK's retries included: LiveKit drops webhooks that are not answered.
+// sendTimeout bounds the sending of a command, the SDK's retries included: LiveKit drops webhooks that are not
+// answered.
 const sendTimeout = 8 * time.Second
 
-// attemptTimeout bounds one attempt of a call to SQS or S3: a connection whose other end has gone, perhaps while the
-// function was frozen, must leave time for another one.
-const attemptTimeout = 3 * time.Second
-
-// api answers requests. It has no state of its own.
-type api struct {
-	keys             auth.KeyProvider
-	starts, controls *queue.Queue
-	documents        *ledger.Documents // nil without a bucket
-	rules            rules
-	log              logrus.FieldLogger
+// Config is what the handler works with.
+type Config struct {
+	Keys       auth.KeyProvider  // of LiveKit: they sign webhooks and tokens
+	Starts     *queue.Queue      // takes start commands
+	Controls   *queue.Queue      // takes stop commands
+	Documents  *ledger.Documents // nil without a bucket: recordings cannot be looked at then
+	AutoRecord Rules             // who is recorded when they join
+	Now        func() time.Time  // the clock that orders commands; nil: time.Now
+	Log        logrus.FieldLogger
 }
+
+// api is the handler. It has no state of its own.
+type api struct {
+	Config
+
+	routes *http.ServeMux
+}
+
+// New makes the handler of all routes. It answers with JSON, errors too.
+func New(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+
+	a := &api{
+		Config: c,
+		routes: http.NewServeMux(),
+	}
+	a.route(http.MethodPost, "/recordings/start", a.start)
+	a.route(http.MethodPost, "/recordings/stop", a.stop)
+	a.route(http.MethodPost, "/recordings/webhooks", a.webhook)
+	a.route(http.MethodGet, "/recordings", a.list)
+	a.route(http.MethodGet, "/recordings/{id}", a.get)
+	a.route(http.MethodGet, "/health", a.health)
+	a.routes.HandleFunc("/", a.notFound)
+
+	return a
+}
+
+// handler answers one kind of request.
+type handler func(context.Context, request) (status int, answer any, err error)
 
 // request is an HTTP request as far as it concerns us.
 type request struct {
 	authorization string
 	body          []byte
-	query         map[string]string
-	id            string // the last segment of /recordings/{id}
+	query         string
+	id            string    // of /recordings/{id}
+	received      time.Time // by our own clock
 }
 
-// problem is an error answer.
-type problem struct {
-	status  int
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Field   string `json:"field,omitempty"`
-	allow   string // methods, for 405
-	cause   error
-}
-
-func (p *problem) Error() string { return p.Message }
-
-// route is one row of the routing table.
-type route struct {
-	method, path string
-	handle       func(*api, context.Context, request) (status int, answer any, err error)
-}
-
-var routes = []route{
-	{http.MethodPost, "/recordings/start", (*api).start},
-	{http.MethodPost, "/recordings/stop", (*api).stop},
-	{http.MethodPost, "/recordings/webhooks", (*api).webhook},
-	{http.MethodGet, "/recordings", (*api).list},
-	{http.MethodGet, "/recordings/{id}", (*api).get},
-	{http.MethodGet, "/health", (*api).health},
-}
-
-// handle answers one event of an HTTP API with payload format 2.0.
-func (a *api) handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
-	method := event.RequestContext.HTTP.Method
-	status, answer, err := a.serve(ctx, method, event)
-	headers := map[string]string{"content-type": "application/json", "cache-control": "no-store"}
-	log := a.log.WithFields(logrus.Fields{
-		"method": method, "path": event.RawPath, "request": event.RequestContext.RequestID,
-	})
-	if err != nil {
-		p := asProblem(err)
-		if p.status >= http.StatusInternalServerError {
-			log.WithError(p.cause).Error(p.Message)
-		} else {
-			log.WithFields(logrus.Fields{"status": p.status, "field": p.Field}).Info(p.Message)
+// route sends the requests for a path to its handler. The pattern names no method: ServeMux would answer other methods
+// in plain text, take HEAD for GET, and the start in GET /recordings/start for an id.
+func (a *api) route(method, pattern string, handle handler) {
+	a.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method {
+			a.fail(w, r, notAllowed(r.Method, method))
+			return
 		}
-		if p.allow != "" {
-			headers["allow"] = p.allow
-		}
-		status, answer = p.status, map[string]any{"error": p}
-	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return events.APIGatewayV2HTTPResponse{}, fmt.Errorf("encode answer: %w", err)
-	}
-	return events.APIGatewayV2HTTPResponse{StatusCode: status, Headers: headers, Body: string(body)}, nil
-}
 
-func (a *api) serve(ctx context.Context, method string, event events.APIGatewayV2HTTPRequest) (int, any, error) {
-	path := strings.TrimSuffix(event.RawPath, "/")
-	var allowed []string
-	for _, r := range routes {
-		id, ok := match(r.path, path)
-		if !ok || slices.Contains(allowed, r.method) {
-			continue
-		}
-		if r.method != method {
-			allowed = append(allowed, r.method)
-			continue
-		}
-		body, err := bodyOf(event)
+		received := a.Now()
+		body, err := read(w, r)
 		if err != nil {
-			return 0, nil, err
+			a.fail(w, r, err)
+			return
 		}
-		return r.handle(a, ctx, request{
-			authorization: header(event, "authorization"), body: body, query: event.QueryStringParameters, id: id,
+
+		status, answer, err := handle(r.Context(), request{
+			authorization: r.Header.Get("Authorization"),
+			body:          body,
+			query:         r.URL.RawQuery,
+			id:            r.PathValue("id"),
+			received:      received,
 		})
-	}
-	if len(allowed) > 0 {
-		return 0, nil, &problem{status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
-			Message: method + " is not allowed here, only " + strings.Join(allowed, ", "), allow: strings.Join(allowed, ", ")}
-	}
-	return 0, nil, &problem{status: http.StatusNotFound, Code: "not_found", Message: "there is no such route"}
-}
-
-// match compares a path with a pattern; the pattern may end in {id}. Named paths win over {id}.
-func match(pattern, path string) (id string, ok bool) {
-	prefix, hasID := strings.CutSuffix(pattern, "{id}")
-	if !hasID {
-		return "", pattern == path
-	}
-	id, ok = strings.CutPrefix(path, prefix)
-	named := slices.ContainsFunc(routes, func(r route) bool { return r.path == path })
-	return id, ok && id != "" && !strings.Contains(id, "/") && !named
-}
-
-func bodyOf(event events.APIGatewayV2HTTPRequest) ([]byte, error) {
-	body := []byte(event.Body)
-	if event.IsBase64Encoded {
-		decoded, err := base64.StdEncoding.DecodeString(event.Body)
 		if err != nil {
-			return nil, invalid("", "the body is not valid base64")
+			a.fail(w, r, err)
+			return
 		}
-		body = decoded
+		a.answer(w, r, status, answer)
+	})
+}
+
+// ServeHTTP answers a request. One slash at the end of the path is ignored. Paths with // or .. in them, which ServeMux
+// would redirect to tidied ones, do not exist.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	escaped, slash := strings.CutSuffix(r.URL.EscapedPath(), "/")
+	if path.Clean("/"+escaped) != escaped {
+		a.notFound(w, r)
+		return
 	}
-	if len(body) > maxBody {
-		return nil, &problem{status: http.StatusRequestEntityTooLarge, Code: "too_large",
-			Message: fmt.Sprintf("the body has %d bytes, at most %d are allowed", len(body), maxBody)}
+
+	trimmed, address := *r, *r.URL
+	trimmed.URL = &address
+	if slash {
+		address.Path = strings.TrimSuffix(address.Path, "/")
+		address.RawPath = strings.TrimSuffix(address.RawPath, "/")
+	}
+	a.routes.ServeHTTP(w, &trimmed)
+}
+
+func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	a.fail(w, r, notFound("", "there is no such route"))
+}
+
+// read reads the body, and no more of it than is allowed.
+func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &problem{
+			status:  http.StatusRequestEntityTooLarge,
+			Code:    "too_large",
+			Message: fmt.Sprintf("the body has more than the %d bytes that are allowed", maxBody),
+		}
+	case err != nil:
+		return nil, invalid("", "the body cannot be read: %v", err)
 	}
 	return body, nil
 }
 
-// header finds a header whatever its case: API Gateway sends lower case, other front ends may not.
-func header(event events.APIGatewayV2HTTPRequest, name string) string {
-	for key, value := range event.Headers {
-		if strings.EqualFold(key, name) {
-			return value
-		}
+// fail logs an error and answers with it.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := asProblem(err)
+	log := a.logOf(r)
+	if p.status >= http.StatusInternalServerError {
+		log.WithError(p.cause).Error(p.Message)
+	} else {
+		log.WithFields(logrus.Fields{"status": p.status, "field": p.Field}).Info(p.Message)
 	}
-	return ""
-}
 
-func invalid(field, format string, args ...any) *problem {
-	return &problem{status: http.StatusBadRequest, Code: "invalid", Message: fmt.Sprintf(format, args...), Field: field}
-}
-
-// unavailable is an answer after which the caller should try again: LiveKit does so for its webhooks.
-func unavailable(message string, cause error) *problem {
-	return &problem{status: http.StatusServiceUnavailable, Code: "unavailable", Message: message, cause: cause}
-}
-
-func asProblem(err error) *problem {
-	var p *problem
-	var field *command.FieldError
-	switch {
-	case errors.As(err, &p):
-		return p
-	case errors.As(err, &field):
-		return invalid(field.Field, "%s", field.Error())
+	if p.allow != "" {
+		w.Header().Set("Allow", p.allow)
 	}
-	return &problem{status: http.StatusInternalServerError, Code: "internal", Message: "internal error", cause: err}
+	a.answer(w, r, p.status, map[string]any{"error": p})
+}
+
+func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, answer any) {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		a.fail(w, r, fmt.Errorf("encode answer: %w", err)) // of which the answer can be encoded
+		return
+	}
+
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // an error says that the caller has gone
+}
+
+// requestID is the key of a request's id in its context.
+type requestID struct{}
+
+// WithRequestID gives a request an id, as which it is named in the log.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestID{}, id)
+}
+
+func (a *api) logOf(r *http.Request) logrus.FieldLogger {
+	id, _ := r.Context().Value(requestID{}).(string) // empty when there is none
+	return a.Log.WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path, "request": id})
 }
 
 // send puts a command on its queue.
@@ -192,17 +199,23 @@ func (a *api) send(ctx context.Context, c command.Command) error {
 	if err != nil {
 		return err
 	}
-	q := a.starts
+
+	q := a.Starts
 	if c.Action == command.Stop {
-		q = a.controls
+		q = a.Controls
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	if err := q.Send(ctx, body); err != nil {
 		return unavailable("the command could not be queued, try again", err)
 	}
-	a.log.WithFields(logrus.Fields{
-		"action": c.Action, "command": c.ID, "recording": c.Recording, "room": c.Room, "participant": c.Participant,
+
+	a.Log.WithFields(logrus.Fields{
+		"action":      c.Action,
+		"command":     c.ID,
+		"recording":   c.Recording,
+		"room":        c.Room,
+		"participant": c.Participant,
 	}).Info("command queued")
 	return nil
 }

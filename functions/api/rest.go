@@ -1,9 +1,10 @@
-package main
+package api
 
 import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
 
@@ -23,27 +25,30 @@ const noteTimeout = 3 * time.Second
 
 // authorise checks the caller's LiveKit access token: it must be ours, in force, and grant roomRecord.
 func (a *api) authorise(r request) error {
-	refuse := func(status int, code, message string) error {
-		return &problem{status: status, Code: code, Message: message}
-	}
 	scheme, token, ok := strings.Cut(r.authorization, " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return refuse(http.StatusUnauthorized, "unauthenticated", "the Authorization header must be Bearer and a LiveKit access token")
+		return unauthenticated("the Authorization header must be Bearer and a LiveKit access token")
 	}
+
 	verifier, err := auth.ParseAPIToken(strings.TrimSpace(token))
 	if err != nil {
-		return refuse(http.StatusUnauthorized, "unauthenticated", "the token is not a LiveKit access token")
+		return unauthenticated("the token is not a LiveKit access token")
 	}
-	secret := a.keys.GetSecret(verifier.APIKey())
+	secret := a.Keys.GetSecret(verifier.APIKey())
 	if secret == "" {
-		return refuse(http.StatusUnauthorized, "unauthenticated", "the token was signed with another API key than this service's")
+		return unauthenticated("the token was signed with another API key than this service's")
 	}
 	claims, err := verifier.Verify(secret)
 	if err != nil {
-		return refuse(http.StatusUnauthorized, "unauthenticated", "the token is not valid: its signature is wrong, or it has expired")
+		return unauthenticated("the token is not valid: its signature is wrong, or it has expired")
 	}
+
 	if claims.Video == nil || !claims.Video.RoomRecord {
-		return refuse(http.StatusForbidden, "forbidden", "the token does not grant roomRecord")
+		return &problem{
+			status:  http.StatusForbidden,
+			Code:    "forbidden",
+			Message: "the token does not grant roomRecord",
+		}
 	}
 	return nil
 }
@@ -57,6 +62,19 @@ type startRequest struct {
 	Media       command.Media `json:"media"`
 }
 
+// command is what is to be done, not validated yet.
+func (s startRequest) command(received time.Time) command.Command {
+	c := command.NewStart(s.Room, s.Participant, received)
+	c.File, c.Track = s.File, s.Track
+	if s.Media != "" {
+		c.Media = s.Media
+	}
+	if c.Track != "" && s.Media == "" {
+		c.Media = ""
+	}
+	return c
+}
+
 func (a *api) start(ctx context.Context, r request) (int, any, error) {
 	if err := a.authorise(r); err != nil {
 		return 0, nil, err
@@ -65,40 +83,38 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 	if err := decode(r.body, &body); err != nil {
 		return 0, nil, err
 	}
-	c := command.NewStart(body.Room, body.Participant, time.Now())
-	c.File, c.Track = body.File, body.Track
-	if body.Media != "" {
-		c.Media = body.Media
-	}
-	if c.Track != "" && body.Media == "" {
-		c.Media = ""
-	}
+	c := body.command(r.received)
 	if err := c.Validate(); err != nil {
 		return 0, nil, err
 	}
-	recording := ledger.NewRecording(c)
+
+	recording := document.NewRecording(c)
 	// Beside each other: a bucket that is slow must not hold up a recording.
 	var noting sync.WaitGroup
 	noting.Go(func() { a.note(ctx, recording) })
 	err := a.send(ctx, c)
 	noting.Wait()
+
 	if err != nil {
 		return 0, nil, err
 	}
 	return http.StatusAccepted, recording, nil
 }
 
-// note makes the recording known by its id before the caller has the id, or else a recorder does. Should the sending fail,
-// the caller knows no id.
-func (a *api) note(ctx context.Context, recording ledger.Recording) {
-	if a.documents == nil {
+// note makes the recording known by its id before the caller has the id, or else a recorder does. Should the sending
+// fail, the caller knows no id.
+func (a *api) note(ctx context.Context, recording document.Recording) {
+	if a.Documents == nil {
 		return
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
 	defer cancel()
-	if err := a.documents.Request(ctx, recording); err != nil {
-		a.log.WithError(err).WithFields(logrus.Fields{
-			"recording": recording.ID, "room": recording.Room, "participant": recording.Participant,
+	if err := a.Documents.Request(ctx, recording); err != nil {
+		a.Log.WithError(err).WithFields(logrus.Fields{
+			"recording":   recording.ID,
+			"room":        recording.Room,
+			"participant": recording.Participant,
 		}).Warn("the recording cannot be found by its id until a recorder takes it")
 	}
 }
@@ -118,25 +134,19 @@ func (a *api) stop(ctx context.Context, r request) (int, any, error) {
 	if err := decode(r.body, &body); err != nil {
 		return 0, nil, err
 	}
-	c := command.NewStop(body.Room, body.Participant, time.Now())
+
+	c := command.NewStop(body.Room, body.Participant, r.received)
 	answer := map[string]string{"room": body.Room, "participant": body.Participant}
 	if body.ID != "" {
 		if body.Room != "" || body.Participant != "" {
 			return 0, nil, invalid("id", "id does not go with room and participant: give either")
 		}
-		c.Recording = body.ID
+		if err := a.name(ctx, &c, body.ID); err != nil {
+			return 0, nil, err
+		}
 		answer = map[string]string{"id": body.ID}
-		if err := c.Validate(); err != nil {
-			return 0, nil, invalid("id", "id must be a recording id: letters, digits, _ and -, at most 64")
-		}
-		if a.documents != nil {
-			recording, err := a.find(ctx, body.ID)
-			if err != nil {
-				return 0, nil, err
-			}
-			c.Room, c.Participant = recording.Room, recording.Participant
-		}
 	}
+
 	if err := c.Validate(); err != nil {
 		return 0, nil, err
 	}
@@ -146,10 +156,30 @@ func (a *api) stop(ctx context.Context, r request) (int, any, error) {
 	return http.StatusAccepted, answer, nil
 }
 
+// name makes a stop one of a single recording. Its document says whose it is: recorders have one ledger entry for each
+// participant.
+func (a *api) name(ctx context.Context, c *command.Command, id string) error {
+	c.Recording = id
+	if err := c.Validate(); err != nil {
+		return invalid("id", "id must be a recording id: letters, digits, _ and -, at most 64")
+	}
+	if a.Documents == nil {
+		return nil
+	}
+
+	recording, err := a.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	c.Room, c.Participant = recording.Room, recording.Participant
+	return nil
+}
+
 func (a *api) get(ctx context.Context, r request) (int, any, error) {
 	if err := a.readable(r); err != nil {
 		return 0, nil, err
 	}
+
 	recording, err := a.find(ctx, r.id)
 	return http.StatusOK, recording, err
 }
@@ -158,7 +188,12 @@ func (a *api) list(ctx context.Context, r request) (int, any, error) {
 	if err := a.readable(r); err != nil {
 		return 0, nil, err
 	}
-	room, participant := r.query["room"], r.query["participant"]
+
+	query, err := url.ParseQuery(r.query)
+	if err != nil {
+		return 0, nil, invalid("", "the query is not valid: %v", err)
+	}
+	room, participant := query.Get("room"), query.Get("participant")
 	if err := command.ValidateName("room", room); err != nil {
 		return 0, nil, err
 	}
@@ -167,7 +202,8 @@ func (a *api) list(ctx context.Context, r request) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	recordings, err := a.documents.List(ctx, room, participant, listLimit)
+
+	recordings, err := a.Documents.List(ctx, room, participant, listLimit)
 	if err != nil {
 		return 0, nil, unavailable("the bucket cannot be read, try again", err)
 	}
@@ -179,22 +215,31 @@ func (a *api) readable(r request) error {
 	if err := a.authorise(r); err != nil {
 		return err
 	}
-	if a.documents == nil {
-		return &problem{status: http.StatusNotImplemented, Code: "no_bucket", Message: "this service runs without a bucket: S3_BUCKET is not set"}
+
+	if a.Documents == nil {
+		return &problem{
+			status:  http.StatusNotImplemented,
+			Code:    "no_bucket",
+			Message: "this service runs without a bucket: S3_BUCKET is not set",
+		}
 	}
 	return nil
 }
 
-func (a *api) find(ctx context.Context, id string) (ledger.Recording, error) {
-	probe := command.Command{Version: command.Version, Action: command.Stop, Recording: id, RequestedAt: time.Now()}
-	if probe.Validate() != nil {
-		return ledger.Recording{}, &problem{status: http.StatusNotFound, Code: "not_found", Message: "there is no recording with this id", Field: "id"}
+// find reads the document of a recording. What can be no id is not looked for: it would become part of a key.
+func (a *api) find(ctx context.Context, id string) (document.Recording, error) {
+	unknown := notFound("id", "there is no recording with this id")
+	probe := command.NewStop("", "", a.Now())
+	probe.Recording = id
+	if id == "" || probe.Validate() != nil {
+		return document.Recording{}, unknown
 	}
-	recording, err := a.documents.ByID(ctx, id)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return recording, &problem{status: http.StatusNotFound, Code: "not_found", Message: "there is no recording with this id", Field: "id"}
-	}
-	if err != nil {
+
+	recording, err := a.Documents.ByID(ctx, id)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return recording, unknown
+	case err != nil:
 		return recording, unavailable("the bucket cannot be read, try again", err)
 	}
 	return recording, nil

@@ -15,6 +15,8 @@ import (
 	"github.com/awslabs/goformation/v7/intrinsics"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"livekit-recorder/recorder/worker"
 )
 
 // node is a value of the template in which !Ref and the like have become maps, as in JSON.
@@ -120,7 +122,8 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 	stop, err := strconv.Atoi(container["StopTimeout"].(string))
 	require.NoError(t, err)
 	require.LessOrEqual(t, stop, 120, "Fargate's maximum")
-	require.Equal(t, []string{"1024", "2048"}, []string{task["Cpu"].(string), task["Memory"].(string)}, "a pair that Fargate has")
+	require.Equal(t, []string{"1024", "2048"}, []string{task["Cpu"].(string), task["Memory"].(string)},
+		"a pair that Fargate has")
 	require.Equal(t, "true", container["ReadonlyRootFilesystem"])
 	for _, item := range container["Environment"].([]any) {
 		require.NotContains(t, item.(node)["Name"], "SECRET", "secrets come from Secrets Manager")
@@ -129,8 +132,10 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 		require.Equal(t, "true", value, flag)
 	}
 	require.NotEmpty(t, properties("Bucket")["BucketEncryption"])
-	for queue, receives := range map[string]string{"StartQueue": "10", "ControlQueue": "100"} {
-		require.Equal(t, receives, properties(queue)["RedrivePolicy"].(node)["maxReceiveCount"])
+	for _, queue := range []string{"StartQueue", "ControlQueue"} {
+		receives := properties(queue)["RedrivePolicy"].(node)["maxReceiveCount"]
+		require.Equal(t, strconv.Itoa(worker.MaxReceives), receives,
+			"recorders give a start up at that receive, and not before")
 	}
 	function := properties("ApiFunction")
 	require.Equal(t, "provided.al2023", function["Runtime"])
@@ -147,7 +152,7 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 	resources := readTemplate(t)["Resources"].(node)
 	sources := map[string]string{}
-	for _, directory := range []string{"recorder", "functions/api"} {
+	for _, directory := range []string{"recorder", "functions/lambda"} {
 		files, err := filepath.Glob(filepath.Join(root, directory, "*.go"))
 		require.NoError(t, err)
 		for _, file := range files {
@@ -161,7 +166,7 @@ func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 		require.Contains(t, sources["recorder"], `"`+item.(node)["Name"].(string)+`"`)
 	}
 	for name := range resources["ApiFunction"].(node)["Properties"].(node)["Environment"].(node)["Variables"].(node) {
-		require.Contains(t, sources["functions/api"], `"`+name+`"`)
+		require.Contains(t, sources["functions/lambda"], `"`+name+`"`)
 	}
 }
 

@@ -19,7 +19,8 @@ const (
 	chaosTimeout = 15 * time.Minute
 )
 
-// survive injects every fault of the chaos package, and prints what each has cost. OUTAGE is how long S3 and SQS are away.
+// survive injects every fault of the chaos package, and prints what each has cost. OUTAGE is how long S3 and SQS are
+// away.
 func survive(ctx context.Context) error {
 	var outage time.Duration
 	if value := os.Getenv("OUTAGE"); value != "" {
@@ -28,6 +29,7 @@ func survive(ctx context.Context) error {
 			return errors.New("OUTAGE must be a duration like 10m")
 		}
 	}
+
 	faults := chaos.Faults(outage)
 	ctx, cancel := context.WithTimeout(ctx, chaosTimeout+time.Duration(len(faults))*outage)
 	defer cancel()
@@ -45,17 +47,22 @@ func printChaos(report chaos.Report) error {
 	fmt.Fprintln(w, "\n| fault\t| recordings hit\t| lost at most\t| went on after\t|")
 	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t|")
 	for _, row := range report.Rows {
-		fmt.Fprintf(w, "| %s\t| %d of %d\t| %.1f s\t| %.1f s\t|\n", row.Name, row.Hit, report.People, max(0, row.Lost.Seconds()), row.Resume.Seconds())
+		fmt.Fprintf(w, "| %s\t| %d of %d\t| %.1f s\t| %.1f s\t|\n",
+			row.Name, row.Hit, report.People, row.Lost.Seconds(), row.Resume.Seconds())
 	}
+
 	if err := w.Flush(); err != nil {
 		return err
 	}
+
 	var err error
 	for _, fault := range report.Faults {
 		err = errors.Join(err, errors.New(fault))
 	}
+
 	if err == nil {
-		fmt.Printf("\n%d files, all of them decode; nothing else is in the bucket, and nobody was recorded twice.\n", report.Parts)
+		fmt.Printf("\n%d files, all of them decode; nothing else is in the bucket, and nobody was recorded twice.\n",
+			report.Parts)
 	}
 	return err
 }

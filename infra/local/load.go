@@ -13,7 +13,7 @@ import (
 
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/document"
 )
 
 const (
@@ -36,13 +36,16 @@ func load(ctx context.Context) error {
 		}
 		rows = append(rows, n)
 	}
+
 	return inSystem(ctx, "load", loadRoom+"*/*", func(s *stack.Stack, _, media string) error {
 		recorder, err := s.StartRecorder(ctx, "LOG_LEVEL=info")
 		if err != nil {
 			return err
 		}
+
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-		fmt.Fprintln(w, "| people\t| cores: recorder\t| ffmpeg\t| CPU s a minute and person\t| memory: recorder\t| ffmpeg, each\t| frames\t| packets lost\t|")
+		fmt.Fprintln(w, "| people\t| cores: recorder\t| ffmpeg\t| CPU s a minute and person\t"+
+			"| memory: recorder\t| ffmpeg, each\t| frames\t| packets lost\t|")
 		fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
 		for _, n := range rows {
 			step("%d people", n)
@@ -52,6 +55,7 @@ func load(ctx context.Context) error {
 			}
 			fmt.Fprintln(w, row)
 		}
+
 		fmt.Println()
 		return w.Flush()
 	})
@@ -74,14 +78,17 @@ func (r loadRow) String() string {
 	cores := func(u usage) float64 { return u.cpu.Seconds() / loadTime.Seconds() }
 	person := (r.recorder.cpu + r.ffmpeg.cpu).Minutes() / loadTime.Minutes() / float64(r.people) * time.Minute.Seconds()
 	const mega = 1 << 20
-	return fmt.Sprintf("| %d\t| %.2f\t| %.2f\t| %.2f\t| %d MiB\t| %.1f MiB\t| %.2f %%\t| %d\t|", r.people, cores(r.recorder), cores(r.ffmpeg),
-		person, r.recorder.memory/mega, float64(r.ffmpeg.memory)/float64(r.people)/mega, 100*float64(r.frames)/float64(r.sent), r.packet)
+	return fmt.Sprintf("| %d\t| %.2f\t| %.2f\t| %.2f\t| %d MiB\t| %.1f MiB\t| %.2f %%\t| %d\t|",
+		r.people, cores(r.recorder), cores(r.ffmpeg), person, r.recorder.memory/mega,
+		float64(r.ffmpeg.memory)/float64(r.people)/mega, 100*float64(r.frames)/float64(r.sent), r.packet)
 }
 
-func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media string, people int) (row loadRow, err error) {
+func loadOf(
+	ctx context.Context, s *stack.Stack, recorder *stack.Process, media string, people int,
+) (row loadRow, err error) {
 	row.people = people
 	room := fmt.Sprint(loadRoom, people)
-	rest := stack.REST{Base: s.API}
+	rest := s.REST()
 	var cameras []*participant.Publication
 	var all []*participant.Participant
 	leave := func() {
@@ -90,6 +97,7 @@ func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media 
 		}
 	}
 	defer leave()
+
 	joining, cancel := context.WithTimeout(ctx, loadJoin)
 	defer cancel()
 	for n := range people {
@@ -107,10 +115,11 @@ func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media 
 			return row, err
 		}
 	}
-	active := func(r ledger.Recording) bool { return r.State == ledger.Active }
+	active := func(r document.Recording) bool { return r.State == document.Active }
 	if _, err := awaitAll(joining, rest, room, people, active); err != nil {
 		return row, err
 	}
+
 	before, beforeFFmpeg, err := usages(recorder)
 	if err != nil {
 		return row, err
@@ -123,10 +132,11 @@ func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media 
 	}
 	row.recorder.cpu -= before.cpu
 	row.ffmpeg.cpu -= beforeFFmpeg.cpu
+
 	leave()
 	ending, cancel := context.WithTimeout(ctx, loadJoin)
 	defer cancel()
-	recordings, err := awaitAll(ending, rest, room, people, ledger.Recording.Final)
+	recordings, err := awaitAll(ending, rest, room, people, document.Recording.Final)
 	if err != nil {
 		return row, err
 	}
@@ -137,7 +147,7 @@ func loadOf(ctx context.Context, s *stack.Stack, recorder *stack.Process, media 
 }
 
 // count compares the frames of a recording with those that were sent since its first one.
-func (r *loadRow) count(recording ledger.Recording, sent []time.Time) {
+func (r *loadRow) count(recording document.Recording, sent []time.Time) {
 	for _, part := range recording.Parts {
 		for _, t := range part.Tracks {
 			r.packet += t.PacketsLost
@@ -155,21 +165,15 @@ func (r *loadRow) count(recording ledger.Recording, sent []time.Time) {
 }
 
 // awaitAll returns everybody's recordings, in their order, when all are as wanted.
-func awaitAll(ctx context.Context, rest stack.REST, room string, people int, wanted func(ledger.Recording) bool) ([]ledger.Recording, error) {
-	recordings := make([]ledger.Recording, people)
-	for n := range recordings {
-		for !wanted(recordings[n]) {
-			all, err := rest.List(ctx, room, fmt.Sprint("person-", n))
-			if err != nil {
-				return nil, err
-			}
-			if len(all) > 0 {
-				recordings[n] = all[0]
-			}
-			if err := stack.Pass(ctx, 200*time.Millisecond); err != nil {
-				return nil, fmt.Errorf("recording of person-%d is %q: %w", n, recordings[n].State, err)
-			}
+func awaitAll(
+	ctx context.Context, rest stack.REST, room string, people int, wanted func(document.Recording) bool,
+) (recordings []document.Recording, err error) {
+	for n := range people {
+		r, err := rest.AwaitOf(ctx, room, fmt.Sprint("person-", n), wanted)
+		if err != nil {
+			return nil, err
 		}
+		recordings = append(recordings, r)
 	}
 	return recordings, nil
 }
@@ -179,10 +183,12 @@ func usages(p *stack.Process) (recorder, ffmpeg usage, err error) {
 	if recorder, err = usageOf(p.PID()); err != nil {
 		return recorder, ffmpeg, err
 	}
+
 	children, err := p.Children()
 	if err != nil {
 		return recorder, ffmpeg, err
 	}
+
 	for _, pid := range children {
 		u, err := usageOf(pid)
 		if err != nil {
@@ -191,22 +197,25 @@ func usages(p *stack.Process) (recorder, ffmpeg usage, err error) {
 		ffmpeg.cpu += u.cpu
 		ffmpeg.memory += u.memory
 	}
+
 	return recorder, ffmpeg, nil
 }
 
-// usageOf reads a process's processor time and resident memory (proc(5): fields 14, 15 and 24 of stat, in clock ticks of
-// 10 ms and in pages).
+// usageOf reads a process's processor time and resident memory (proc(5): fields 14, 15 and 24 of stat, in clock ticks
+// of 10 ms and in pages).
 func usageOf(pid int) (usage, error) {
 	fields, err := stack.Stat(pid) // from field 3 on
 	if err != nil {
 		return usage{}, err
 	}
+
 	var numbers [3]int64
 	for n, field := range []int{14, 15, 24} {
 		if numbers[n], err = strconv.ParseInt(fields[field-3], 10, 64); err != nil {
 			return usage{}, fmt.Errorf("read usage: %w", err)
 		}
 	}
+
 	return usage{
 		cpu: time.Duration(numbers[0]+numbers[1]) * 10 * time.Millisecond, memory: numbers[2] * int64(os.Getpagesize()),
 	}, nil

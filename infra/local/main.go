@@ -30,11 +30,19 @@ func main() {
 	logrus.SetLevel(logrus.ErrorLevel)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	commands := map[string]func(context.Context) error{"demo": demo, "up": up, "chaos": survive, "fidelity": measure, "load": load}
+
+	commands := map[string]func(context.Context) error{
+		"demo":     demo,
+		"up":       up,
+		"chaos":    survive,
+		"fidelity": measure,
+		"load":     load,
+	}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity | local load")
 		os.Exit(2)
 	}
+
 	err := commands[os.Args[1]](ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -59,26 +67,45 @@ func up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := stack.Options{Tools: bin, Binaries: build, BucketRoot: "recordings", AutoRecord: os.Getenv("AUTO_RECORD")}
+
+	o := stack.Options{
+		Tools:      bin,
+		Binaries:   build,
+		BucketRoot: "recordings",
+		AutoRecord: os.Getenv("AUTO_RECORD"),
+	}
+
 	recorders := 1
 	for name, port := range map[string]*int{
-		"LOCAL_API_PORT": &o.APIPort, "LOCAL_LIVEKIT_PORT": &o.LiveKitPort, "LOCAL_SQS_PORT": &o.SQSPort,
-		"LOCAL_S3_PORT": &o.S3Port, "RECORDERS": &recorders,
+		"LOCAL_API_PORT":     &o.APIPort,
+		"LOCAL_LIVEKIT_PORT": &o.LiveKitPort,
+		"LOCAL_SQS_PORT":     &o.SQSPort,
+		"LOCAL_S3_PORT":      &o.S3Port,
+		"RECORDERS":          &recorders,
 	} {
-		defaults := map[string]int{"LOCAL_API_PORT": 3000, "LOCAL_LIVEKIT_PORT": 7880, "LOCAL_SQS_PORT": 9324, "LOCAL_S3_PORT": 9000, "RECORDERS": 1}
+		defaults := map[string]int{
+			"LOCAL_API_PORT":     3000,
+			"LOCAL_LIVEKIT_PORT": 7880,
+			"LOCAL_SQS_PORT":     9324,
+			"LOCAL_S3_PORT":      9000,
+			"RECORDERS":          1,
+		}
 		if *port = defaults[name]; os.Getenv(name) != "" {
 			if *port, err = strconv.Atoi(os.Getenv(name)); err != nil || *port < 0 || *port > 65535 {
 				return fmt.Errorf("%s must be a whole number from 0 to 65535", name)
 			}
 		}
 	}
+
 	if o.Work, err = os.MkdirTemp("", "recorder-local-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(o.Work)
+
 	if o.BucketRoot, err = filepath.Abs(o.BucketRoot); err != nil {
 		return err
 	}
+
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s, err := stack.Start(starting, o)
@@ -86,17 +113,21 @@ func up(ctx context.Context) error {
 		fmt.Println("\nclosing and storing every file …")
 		s.Stop()
 	}()
+
 	if err != nil {
 		return err
 	}
+
 	for range recorders {
 		if _, err := s.StartRecorder(starting); err != nil {
 			return err
 		}
 	}
+
 	if err := explain(s); err != nil {
 		return err
 	}
+
 	<-ctx.Done()
 	return nil
 }
@@ -124,7 +155,8 @@ Join room "my-room" as "alice", with any LiveKit client and this token:
 Start, look at and stop recordings by hand:
 
 TOKEN=%[10]s
-curl -X POST %[4]s/recordings/start -H "Authorization: Bearer $TOKEN" -d '{"room":"my-room","participant":"alice","file":"calls/{participant}-{date}"}'
+curl -X POST %[4]s/recordings/start -H "Authorization: Bearer $TOKEN" \
+  -d '{"room":"my-room","participant":"alice","file":"calls/{participant}-{date}"}'
 curl "%[4]s/recordings?room=my-room" -H "Authorization: Bearer $TOKEN"
 curl -X POST %[4]s/recordings/stop -H "Authorization: Bearer $TOKEN" -d '{"room":"my-room","participant":"alice"}'
 

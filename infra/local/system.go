@@ -10,25 +10,33 @@ import (
 	"livekit-recorder/infra/local/stack"
 )
 
-// inSystem brings up a system that records whoever autoRecord names, without a recorder, and uses it. Work is a directory
-// that goes when all went well, or when somebody pressed Ctrl-C; else it stays, with logs and files.
+// inSystem brings up a system that records whoever autoRecord names, without a recorder, and uses it. Work is a
+// directory that goes when all went well, or when somebody pressed Ctrl-C; else it stays, with logs and files.
 func inSystem(ctx context.Context, name, autoRecord string, use func(s *stack.Stack, work, media string) error) error {
 	build, bin, media, err := layout()
 	if err != nil {
 		return err
 	}
+
 	work, err := os.MkdirTemp("", "recorder-"+name+"-")
 	if err != nil {
 		return err
 	}
+
 	step("starting LiveKit, SQS, S3 and the Lambda (logs in %s)", work)
 	s, err := stack.Start(ctx, stack.Options{
-		Tools: bin, Binaries: build, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"), AutoRecord: autoRecord,
+		Tools:      bin,
+		Binaries:   build,
+		Work:       filepath.Join(work, "run"),
+		BucketRoot: filepath.Join(work, "s3"),
+		AutoRecord: autoRecord,
 	})
 	defer s.Stop()
+
 	if err == nil {
 		err = use(s, work, media)
 	}
+
 	s.Stop() // before its directory goes
 	if err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 		return fmt.Errorf("%w (logs and files are in %s)", err, work)

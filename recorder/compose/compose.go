@@ -1,5 +1,5 @@
-// Package compose writes the ffmpeg command that puts finished recordings of one call side by side, in step. It is the
-// proof that documents say enough to do so, and a start for whoever wants it otherwise.
+// Package compose writes the ffmpeg command that puts finished recordings of one call side by side, in step. It is
+// the proof that documents say enough to do so, and a start for whoever wants it otherwise.
 package compose
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/document"
 )
 
 const (
@@ -19,14 +19,14 @@ const (
 	tileWidth, tileHeight = 640, 360
 	frameRate             = 30
 	sampleRate            = 48000
-	// wrongClock is by how much a publisher's clock must differ from the recorder's to be corrected: less is the packets'
-	// way, and clocks that are set by NTP agree much better than that is known.
+	// wrongClock is by how much a publisher's clock must differ from the recorder's to be corrected: less is the
+	// packets' way, and clocks that are set by NTP agree much better than that is known.
 	wrongClock = 500 * time.Millisecond
 )
 
 // Source is one recording: its document, and the directory that its files are in.
 type Source struct {
-	Document  ledger.Recording
+	Document  document.Recording
 	Directory string
 }
 
@@ -37,13 +37,14 @@ type part struct {
 	video, audio bool
 }
 
-// Command returns the command line. The first file begins at 0; each other one as much later as it was recorded later, by
-// the publishers' clocks.
+// Command returns the command line. The first file begins at 0; each other one as much later as it was recorded
+// later, by the publishers' clocks.
 func Command(sources []Source, output string) ([]string, error) {
 	rows, end, err := timeline(sources)
 	if err != nil {
 		return nil, err
 	}
+
 	g := &graph{end: end}
 	var tiles []string
 	for _, parts := range rows {
@@ -51,10 +52,12 @@ func Command(sources []Source, output string) ([]string, error) {
 			tiles = append(tiles, tile)
 		}
 	}
+
 	args := []string{"ffmpeg", "-hide_banner", "-y"}
 	for _, input := range g.inputs {
 		args = append(args, "-i", input)
 	}
+
 	var maps []string
 	if picture := g.stack(tiles); picture != "" {
 		maps = append(maps, "-map", picture, "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
@@ -62,6 +65,7 @@ func Command(sources []Source, output string) ([]string, error) {
 	if sound := g.mix(); sound != "" {
 		maps = append(maps, "-map", sound, "-c:a", "aac")
 	}
+
 	args = append(args, "-filter_complex", strings.Join(g.filters, ";"))
 	return append(append(args, maps...), output), nil
 }
@@ -76,6 +80,7 @@ func timeline(sources []Source) (rows [][]part, end time.Duration, err error) {
 			}
 		}
 	}
+
 	for _, s := range sources {
 		var row []part
 		for _, p := range s.Document.Parts {
@@ -91,8 +96,10 @@ func timeline(sources []Source) (rows [][]part, end time.Duration, err error) {
 			row = append(row, next)
 			end = max(end, next.start+time.Duration(p.Duration*float64(time.Second)))
 		}
+
 		rows = append(rows, row)
 	}
+
 	if origin.IsZero() {
 		return nil, 0, errors.New("none of these recordings has a finished file")
 	}
@@ -100,8 +107,8 @@ func timeline(sources []Source) (rows [][]part, end time.Duration, err error) {
 }
 
 // startOf is when a part begins, by a clock that all publishers share.
-func startOf(p ledger.Part) (time.Time, bool) {
-	if p.State != ledger.Completed || p.StartedAt == nil {
+func startOf(p document.Part) (time.Time, bool) {
+	if p.State != document.Completed || p.StartedAt == nil {
 		return time.Time{}, false
 	}
 	for _, t := range p.Tracks {
@@ -135,19 +142,24 @@ func (g *graph) tile(parts []part) string {
 			g.add("[%d:a]adelay=%dS:all=1[a%d]", n, int64(math.Round(p.start.Seconds()*sampleRate)), n)
 			g.sounds = append(g.sounds, fmt.Sprintf("[a%d]", n))
 		}
+
 		if !p.video {
 			continue
 		}
+
 		below := label
 		if below == "" {
 			below = fmt.Sprintf("[black%d]", n)
 			g.add("color=black:s=%dx%d:r=%d:d=%.3f%s", tileWidth, tileHeight, frameRate, g.end.Seconds(), below)
 		}
-		g.add("[%d:v]scale=%[2]d:%[3]d:force_original_aspect_ratio=decrease,pad=%[2]d:%[3]d:(ow-iw)/2:(oh-ih)/2,setpts=PTS+%.6[4]f/TB[v%[1]d]",
+
+		g.add("[%d:v]scale=%[2]d:%[3]d:force_original_aspect_ratio=decrease,"+
+			"pad=%[2]d:%[3]d:(ow-iw)/2:(oh-ih)/2,setpts=PTS+%.6[4]f/TB[v%[1]d]",
 			n, tileWidth, tileHeight, p.start.Seconds())
 		label = fmt.Sprintf("[tile%d]", n)
 		g.add("%s[v%d]overlay=eof_action=pass%s", below, n, label)
 	}
+
 	return label
 }
 
@@ -161,7 +173,8 @@ func (g *graph) stack(tiles []string) string {
 	for n := range tiles {
 		places = append(places, fmt.Sprintf("%d_%d", n%columns*tileWidth, n/columns*tileHeight))
 	}
-	g.add("%sxstack=inputs=%d:fill=black:layout=%s[picture]", strings.Join(tiles, ""), len(tiles), strings.Join(places, "|"))
+	g.add("%sxstack=inputs=%d:fill=black:layout=%s[picture]",
+		strings.Join(tiles, ""), len(tiles), strings.Join(places, "|"))
 	return "[picture]"
 }
 

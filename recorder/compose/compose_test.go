@@ -5,31 +5,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"livekit-recorder/shared/document"
 
-	"livekit-recorder/shared/ledger"
+	"github.com/stretchr/testify/require"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-func document(parts ...ledger.Part) Source {
-	return Source{Directory: "dir", Document: ledger.Recording{ID: "R", Parts: parts}}
+func documentOf(parts ...document.Part) Source {
+	return Source{Directory: "dir", Document: document.Recording{ID: "R", Parts: parts}}
 }
 
-func filePart(name string, start time.Duration, clockOffset float64, kinds ...string) ledger.Part {
+func filePart(name string, start time.Duration, clockOffset float64, kinds ...string) document.Part {
 	at := noon.Add(start)
-	p := ledger.Part{Key: "bucket/dir/" + name, State: ledger.Completed, StartedAt: &at, Duration: 10}
+	p := document.Part{Key: "bucket/dir/" + name, State: document.Completed, StartedAt: &at, Duration: 10}
 	for _, kind := range kinds {
-		p.Tracks = append(p.Tracks, ledger.TrackReport{Kind: kind, ClockOffset: clockOffset})
+		p.Tracks = append(p.Tracks, document.TrackReport{Kind: kind, ClockOffset: clockOffset})
 	}
 	return p
 }
 
 func TestPartsBeginWhenTheyWereRecorded(t *testing.T) {
 	command, err := Command([]Source{
-		document(filePart("a.webm", 0, 0, "video", "audio"), filePart("a.part2.webm", 12*time.Second, 0, "video", "audio")),
-		document(filePart("b.ogg", 2500*time.Millisecond, 0.02, "audio")),
-		document(filePart("c.mp4", time.Hour+4*time.Second, 3600, "video", "audio")),
+		documentOf(filePart("a.webm", 0, 0, "video", "audio"), filePart("a.part2.webm", 12*time.Second, 0, "video", "audio")),
+		documentOf(filePart("b.ogg", 2500*time.Millisecond, 0.02, "audio")),
+		documentOf(filePart("c.mp4", time.Hour+4*time.Second, 3600, "video", "audio")),
 	}, "out.mp4")
 	require.NoError(t, err)
 	line := strings.Join(command, " ")
@@ -46,7 +46,7 @@ func TestPartsBeginWhenTheyWereRecorded(t *testing.T) {
 
 func TestNothingToComposeIsAnError(t *testing.T) {
 	failed := filePart("a.webm", 0, 0, "video")
-	failed.State = ledger.Failed
-	_, err := Command([]Source{document(failed)}, "out.mp4")
+	failed.State = document.Failed
+	_, err := Command([]Source{documentOf(failed)}, "out.mp4")
 	require.ErrorContains(t, err, "finished file")
 }

@@ -28,10 +28,12 @@ func Probe(ctx context.Context, path string) (FFmpeg, error) {
 	if err != nil {
 		return f, fmt.Errorf("run %s -version: %w", path, err)
 	}
+
 	m := regexp.MustCompile(`^ffmpeg version (\S+)`).FindSubmatch(version)
 	if m == nil {
 		return f, fmt.Errorf("%s is not ffmpeg", path)
 	}
+
 	f.Version = string(m[1])
 	for _, muxer := range []string{"webm", "mp4", "ogg"} {
 		help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", "muxer="+muxer).CombinedOutput()
@@ -40,12 +42,14 @@ func Probe(ctx context.Context, path string) (FFmpeg, error) {
 		}
 		f.Hybrid = f.Hybrid || bytes.Contains(help, []byte("hybrid_fragmented"))
 	}
+
 	for _, needed := range []string{"demuxer=matroska", "bsf=setts"} {
 		help, err := exec.CommandContext(ctx, path, "-hide_banner", "-h", needed).CombinedOutput()
 		if err != nil || bytes.Contains(help, []byte("Unknown")) {
 			return f, fmt.Errorf("%s has no %s", path, needed)
 		}
 	}
+
 	return f, nil
 }
 
@@ -70,6 +74,7 @@ func (s *stderr) Write(p []byte) (int, error) {
 			s.lines = s.lines[1:]
 		}
 	}
+
 	return len(p), nil
 }
 

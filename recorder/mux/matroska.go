@@ -42,14 +42,26 @@ func newMatroska(w io.Writer, streams []Stream) (*matroska, error) {
 			Tracks webm.Tracks `ebml:"Tracks"`
 		} `ebml:"Segment,size=unknown"`
 	}{}
+
 	header.Header = webm.EBMLHeader{
-		EBMLVersion: 1, EBMLReadVersion: 1, EBMLMaxIDLength: 4, EBMLMaxSizeLength: 8,
-		DocType: "matroska", DocTypeVersion: 4, DocTypeReadVersion: 2,
+		EBMLVersion:        1,
+		EBMLReadVersion:    1,
+		EBMLMaxIDLength:    4,
+		EBMLMaxSizeLength:  8,
+		DocType:            "matroska",
+		DocTypeVersion:     4,
+		DocTypeReadVersion: 2,
 	}
-	header.Segment.Info = webm.Info{TimecodeScale: timestampScale, MuxingApp: "livekit-recorder", WritingApp: "livekit-recorder"}
+
+	header.Segment.Info = webm.Info{
+		TimecodeScale: timestampScale,
+		MuxingApp:     "livekit-recorder",
+		WritingApp:    "livekit-recorder",
+	}
 	for i, s := range streams {
 		header.Segment.Tracks.TrackEntry = append(header.Segment.Tracks.TrackEntry, trackEntry(uint64(i+1), s))
 	}
+
 	m := &matroska{w: w}
 	if err := ebml.Marshal(&header, &m.buffer); err != nil {
 		return nil, fmt.Errorf("encode matroska header: %w", err)
@@ -59,7 +71,10 @@ func newMatroska(w io.Writer, streams []Stream) (*matroska, error) {
 
 func trackEntry(number uint64, s Stream) webm.TrackEntry {
 	entry := webm.TrackEntry{
-		TrackNumber: number, TrackUID: number, CodecID: s.Codec.Matroska, CodecPrivate: s.Config.Private,
+		TrackNumber:  number,
+		TrackUID:     number,
+		CodecID:      s.Codec.Matroska,
+		CodecPrivate: s.Config.Private,
 	}
 	if s.Codec.Kind == track.Audio {
 		entry.TrackType = 2
@@ -71,16 +86,18 @@ func trackEntry(number uint64, s Stream) webm.TrackEntry {
 	return entry
 }
 
-// write appends a frame as a SimpleBlock (RFC 9559 section 10.2). Times of all streams together must not run backwards
-// by more than the length of a cluster.
+// write appends a frame as a SimpleBlock (RFC 9559 section 10.2). Times of all streams together must not run
+// backwards by more than the length of a cluster.
 func (m *matroska) write(stream int, at time.Duration, key bool, data []byte) error {
 	at = at.Round(time.Millisecond)
 	if !m.open || at-m.cluster > maxCluster || at < m.cluster {
-		m.buffer.Write([]byte{0x1f, 0x43, 0xb6, 0x75, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // Cluster, unknown size
-		m.buffer.Write([]byte{0xe7, 0x88})                                                             // Timestamp, 8 bytes
-		_ = binary.Write(&m.buffer, binary.BigEndian, uint64(at.Milliseconds()))                       // a bytes.Buffer never fails
+		// A Cluster of unknown size, and its Timestamp of 8 bytes.
+		m.buffer.Write([]byte{0x1f, 0x43, 0xb6, 0x75, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+		m.buffer.Write([]byte{0xe7, 0x88})
+		_ = binary.Write(&m.buffer, binary.BigEndian, uint64(at.Milliseconds())) // a bytes.Buffer never fails
 		m.cluster, m.open = at, true
 	}
+
 	m.buffer.WriteByte(0xa3) // SimpleBlock
 	_ = binary.Write(&m.buffer, binary.BigEndian, uint64(1)<<56|uint64(len(data)+4))
 	m.buffer.WriteByte(0x80 | byte(stream+1))
@@ -89,6 +106,7 @@ func (m *matroska) write(stream int, at time.Duration, key bool, data []byte) er
 	if key {
 		flags = 0x80
 	}
+
 	m.buffer.WriteByte(flags)
 	m.buffer.Write(data)
 	return m.flush()

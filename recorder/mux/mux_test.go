@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +36,10 @@ func streamOf(t *testing.T, mime string, config track.Config) Stream {
 	return Stream{Codec: codec, Config: config}
 }
 
-var opusStream = track.Config{Channels: 1, Private: append([]byte("OpusHead\x01\x01\x00\x00"), 0x80, 0xbb, 0, 0, 0, 0, 0)}
+var opusStream = track.Config{
+	Channels: 1,
+	Private:  append([]byte("OpusHead\x01\x01\x00\x00"), 0x80, 0xbb, 0, 0, 0, 0, 0),
+}
 
 // Every packet that goes in comes out, at its own time, through mutes of either stream.
 func TestEveryPacketComesOutThroughMutes(t *testing.T) {
@@ -156,7 +160,8 @@ func avc(t *testing.T, media, signal string) (frames [][]byte, config track.Conf
 }
 
 // remux writes a signal's frames at their times, in order of decoding, and reads the file.
-func remux(t *testing.T, stream Stream, frames [][]byte, at func(n int) time.Duration, keyFrameEvery int) (path string) {
+func remux(t *testing.T, stream Stream, frames [][]byte, at func(n int) time.Duration,
+	keyFrameEvery int) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "x."+string(stream.Codec.Container))
 	part, err := Open(minimal(t), path, []Stream{stream})
@@ -202,7 +207,8 @@ func TestBFramesAreShownAtTheirOwnTimes(t *testing.T) {
 func TestVP9Profile2(t *testing.T) {
 	frames, err := participant.Frames(t.Context(), mediaDirectory(t), "vp9-profile2")
 	require.NoError(t, err)
-	path := remux(t, streamOf(t, "video/vp9", track.Config{Width: 320, Height: 240}), frames, func(n int) time.Duration {
+	vp9 := streamOf(t, "video/vp9", track.Config{Width: 320, Height: 240})
+	path := remux(t, vp9, frames, func(n int) time.Duration {
 		return time.Duration(n) * time.Second / 30
 	}, 10)
 	file, err := analyse.Probe(t.Context(), path)
@@ -221,8 +227,25 @@ func TestDeadFFmpegIsAnErrorOfTheNextWrite(t *testing.T) {
 	part, err := Open(minimal(t), filepath.Join(t.TempDir(), "x.ogg"), []Stream{streamOf(t, "audio/opus", opusStream)})
 	require.NoError(t, err)
 	require.NoError(t, part.cmd.Process.Kill())
-	require.Eventually(t, func() bool { return part.Write(0, 0, true, make([]byte, 1000)) != nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return part.Write(0, 0, true, make([]byte, 1000)) != nil }, 10*time.Second,
+		time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	require.Error(t, part.Close(ctx))
+}
+
+// A process that stops reading, or a disk that hangs, must not hang the recording.
+func TestHungFFmpegIsAnErrorInTime(t *testing.T) {
+	part, err := Open(minimal(t), filepath.Join(t.TempDir(), "x.ogg"), []Stream{streamOf(t, "audio/opus", opusStream)})
+	require.NoError(t, err)
+	require.NoError(t, part.cmd.Process.Signal(syscall.SIGSTOP))
+	began := time.Now()
+	for n := 0; err == nil; n++ {
+		err = part.Write(0, time.Duration(n)*20*time.Millisecond, true, make([]byte, 1000))
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, time.Since(began), 2*WriteTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, part.Close(ctx), errKilled)
 }

@@ -4,7 +4,6 @@ package mux
 import (
 	"context"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,13 +20,14 @@ type Part struct {
 	Streams   []Stream
 
 	cmd    *exec.Cmd
-	stdin  io.WriteCloser
+	stdin  *pipe
 	stderr stderr
 	done   chan error
 	mkv    *matroska
 }
 
-// ContainerOf tells which container a part with these streams gets: the one of its video codec, else that of its audio.
+// ContainerOf tells which container a part with these streams gets: the one of its video codec, else that of its
+// audio.
 func ContainerOf(streams []Stream) track.Container {
 	container := track.Ogg
 	for _, s := range streams {
@@ -40,7 +40,13 @@ func ContainerOf(streams []Stream) track.Container {
 
 // Open starts ffmpeg, which writes to path. The part must be closed.
 func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
-	p := &Part{Path: path, Container: ContainerOf(streams), Streams: streams, done: make(chan error, 1)}
+	p := &Part{
+		Path:      path,
+		Container: ContainerOf(streams),
+		Streams:   streams,
+		done:      make(chan error, 1),
+	}
+
 	p.cmd = exec.Command(ffmpeg.Path, arguments(ffmpeg, p.Container, streams, path)...)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = 5 * time.Second
@@ -51,12 +57,14 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
-	p.stdin = stdin
+
+	p.stdin = &pipe{WriteCloser: stdin}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
+
 	go func() { p.done <- p.cmd.Wait() }() // ends with the process; Close takes the result
-	if p.mkv, err = newMatroska(stdin, streams); err != nil {
+	if p.mkv, err = newMatroska(p.stdin, streams); err != nil {
 		_ = p.cmd.Process.Kill() // what stands in the way is in err
 		<-p.done
 		return nil, p.explain(err)
@@ -64,8 +72,9 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 	return p, nil
 }
 
-// ReorderDelay is by how much frames of a stream that reorders are decoded before they are shown: more than any sensible
-// encoder's look-ahead. Nothing of a part with such a stream may be earlier than this, for there is no time before 0.
+// ReorderDelay is by how much frames of a stream that reorders are decoded before they are shown: more than any
+// sensible encoder's look-ahead. Nothing of a part with such a stream may be earlier than this, for there is no time
+// before 0.
 const ReorderDelay = 200 * time.Millisecond
 
 func arguments(ffmpeg FFmpeg, container track.Container, streams []Stream, path string) []string {
@@ -75,6 +84,7 @@ func arguments(ffmpeg FFmpeg, container track.Container, streams []Stream, path 
 		// Every packet goes to the file at once, and a stream that falls silent does not hold up the other one.
 		"-flush_packets", "1", "-max_interleave_delta", "100000",
 	}
+
 	switch container {
 	case track.MP4:
 		if ffmpeg.Hybrid {
@@ -86,12 +96,14 @@ func arguments(ffmpeg FFmpeg, container track.Container, streams []Stream, path 
 	case track.Ogg:
 		args = append(args, "-page_duration", "1000000")
 	}
+
 	return append(args, "-f", string(container), "file:"+path)
 }
 
-// decodingTimes makes the decoding times, which Matroska does not have. ffmpeg would make up late ones for H264 streams that
-// do not say how far they reorder. Nearly all that comes over WebRTC is decoded when it is shown; a stream that does
-// reorder is decoded [ReorderDelay] earlier, but in the order of sending, a millisecond (the unit here) apart at least.
+// decodingTimes makes the decoding times, which Matroska does not have. ffmpeg would make up late ones for H264
+// streams that do not say how far they reorder. Nearly all that comes over WebRTC is decoded when it is shown; a
+// stream that does reorder is decoded [ReorderDelay] earlier, but in the order of sending, a millisecond (the unit
+// here) apart at least.
 func decodingTimes(streams []Stream) string {
 	for _, s := range streams {
 		if s.Config.Reorders {
@@ -102,7 +114,8 @@ func decodingTimes(streams []Stream) string {
 	return "setts=ts=PTS"
 }
 
-// Write appends a frame of a stream at its time in the part. Frames of all streams together come in order of time.
+// Write appends a frame of a stream at its time in the part. Frames of all streams together come in order of time. It
+// fails if ffmpeg has died, or does not read for [WriteTimeout].
 func (p *Part) Write(stream int, at time.Duration, key bool, data []byte) error {
 	if err := p.mkv.write(stream, at, key, data); err != nil {
 		return p.explain(err)

@@ -21,6 +21,7 @@ func Repair(ctx context.Context, ffmpeg FFmpeg, path, repaired, container string
 	if err != nil {
 		return 0, fmt.Errorf("repair %s file: %w: %s", container, err, stderr.String())
 	}
+
 	var length time.Duration
 	for line := range strings.Lines(string(out)) { // the last one counts
 		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "out_time_us="); ok {
@@ -29,5 +30,6 @@ func Repair(ctx context.Context, ffmpeg FFmpeg, path, repaired, container string
 			}
 		}
 	}
+
 	return length, nil
 }

@@ -6,90 +6,99 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 	"github.com/livekit/protocol/auth"
-	"github.com/livekit/protocol/utils/guid"
 	"github.com/sirupsen/logrus"
 
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/document"
 )
 
 const (
 	attemptTimeout = 10 * time.Second
 	tokenTTL       = 5 * time.Minute
-	retries        = 8 // with pauses of 1, 2, 4 … 30 s: about two minutes
+	// maxPause is the longest pause between two attempts; they begin with a second.
+	maxPause = 5 * time.Minute
+	// deliverFor is how long a receiver may be away.
+	deliverFor = 24 * time.Hour
 )
 
 // Event is the body of a completion webhook.
 type Event struct {
-	Event     string           `json:"event"` // "recording_ended"
-	ID        string           `json:"id"`
-	CreatedAt int64            `json:"createdAt"` // Unix time in seconds, as in LiveKit's webhooks
-	Recording ledger.Recording `json:"recording"`
+	Event string `json:"event"` // "recording_ended"
+	// ID is the same whenever the same state of a recording is told again.
+	ID        string             `json:"id"`
+	CreatedAt int64              `json:"createdAt"` // Unix time in seconds, as in LiveKit's webhooks
+	Recording document.Recording `json:"recording"`
 }
 
-// Notifier posts to all URLs, signed as LiveKit signs its webhooks: a JWT of the API key in Authorization, whose sha256
-// claim is the base64 of the body's SHA-256.
+// Notifier posts to all URLs, signed as LiveKit signs its webhooks: a JWT of the API key in Authorization, whose
+// sha256 claim is the base64 of the body's SHA-256.
 type Notifier struct {
 	URLs              []string
 	APIKey, APISecret string
 	Log               logrus.FieldLogger
-
-	wg sync.WaitGroup
 }
 
-// Ended tells every URL that a recording has come to its end. It returns at once.
-func (n *Notifier) Ended(recording ledger.Recording) {
-	event := Event{Event: "recording_ended", ID: guid.New("EV_"), CreatedAt: time.Now().Unix(), Recording: recording}
+// Tell tells every URL that a recording has come to its end, and returns when all of them have it. A receiver that is
+// away is tried again for a day; one that refuses is not. The error is that ctx was done before.
+func (n *Notifier) Tell(ctx context.Context, recording document.Recording) error {
+	bounded, cancel := context.WithTimeout(ctx, deliverFor)
+	defer cancel()
+
+	event := Event{
+		Event:     "recording_ended",
+		ID:        eventID(recording),
+		CreatedAt: time.Now().Unix(),
+		Recording: recording,
+	}
+
+	var deliveries sync.WaitGroup
 	for _, url := range n.URLs {
-		n.wg.Go(func() {
-			log := n.Log.WithFields(logrus.Fields{"url": url, "recording": recording.ID, "room": recording.Room,
-				"participant": recording.Participant})
-			if err := n.post(url, event); err != nil {
+		deliveries.Go(func() {
+			log := n.Log.WithFields(logrus.Fields{
+				"url":         url,
+				"recording":   recording.ID,
+				"room":        recording.Room,
+				"participant": recording.Participant,
+			})
+			if err := n.post(bounded, url, event); err == nil {
+				log.Info("completion webhook delivered")
+			} else if ctx.Err() == nil {
 				log.WithError(err).Error("completion webhook could not be delivered")
-				return
 			}
-			log.Info("completion webhook delivered")
 		})
 	}
+
+	deliveries.Wait()
+	return context.Cause(ctx)
 }
 
-// Wait returns when all is delivered or given up, or when ctx is done.
-func (n *Notifier) Wait(ctx context.Context) {
-	done := make(chan struct{})
-	go func() { n.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		n.Log.Warn("shutting down before every completion webhook was delivered")
-	}
+// eventID names one state of a recording's document.
+func eventID(recording document.Recording) string {
+	sum := sha256.Sum256(fmt.Append(nil, recording.ID, recording.UpdatedAt.UnixNano()))
+	return "EV_" + hex.EncodeToString(sum[:8])
 }
 
-func (n *Notifier) post(url string, event Event) error {
+func (n *Notifier) post(ctx context.Context, url string, event Event) error {
 	body, err := json.Marshal(event)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	sum := sha256.Sum256(body)
-	client := retryablehttp.NewClient()
-	client.Logger, client.RetryMax, client.HTTPClient.Timeout = nil, retries, attemptTimeout
-	client.PrepareRetry = func(r *http.Request) error {
-		token, err := auth.NewAccessToken(n.APIKey, n.APISecret).SetValidFor(tokenTTL).
-			SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
-		r.Header.Set("Authorization", token)
-		return err
-	}
-	request, err := retryablehttp.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/webhook+json")
+
+	client := n.client(sha256.Sum256(body))
 	if err := client.PrepareRetry(request.Request); err != nil {
 		return fmt.Errorf("sign event: %w", err)
 	}
@@ -102,4 +111,18 @@ func (n *Notifier) post(url string, event Event) error {
 		return fmt.Errorf("post event: the receiver answered %s", response.Status)
 	}
 	return nil
+}
+
+// client tries again until its request's context is done, each time with a fresh signature of the body with that sum.
+func (n *Notifier) client(sum [sha256.Size]byte) *retryablehttp.Client {
+	client := retryablehttp.NewClient()
+	client.Logger = nil
+	client.RetryMax, client.RetryWaitMax, client.HTTPClient.Timeout = math.MaxInt, maxPause, attemptTimeout
+	client.PrepareRetry = func(r *http.Request) error {
+		token, err := auth.NewAccessToken(n.APIKey, n.APISecret).SetValidFor(tokenTTL).
+			SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
+		r.Header.Set("Authorization", token)
+		return err
+	}
+	return client
 }

@@ -16,7 +16,8 @@ import (
 const (
 	// interval is how often it is looked whether recordings run.
 	interval = 5 * time.Second
-	// expiry is how long ECS keeps the protection of a recorder that says nothing more (1 to 2,880 minutes are allowed).
+	// expiry is how long ECS keeps the protection of a recorder that says nothing more (1 to 2,880 minutes are
+	// allowed).
 	expiry = time.Hour
 	// renewal is the time between two requests while recordings run.
 	renewal = 20 * time.Minute
@@ -36,8 +37,8 @@ type Task struct {
 	asked     time.Time
 }
 
-// Run protects the task while recordings run, until ctx is done. A request that fails is repeated: the task is stopped
-// without protection only if ECS wants fewer, and then its recordings are handed over.
+// Run protects the task while recordings run, until ctx is done. A request that fails is repeated: the task is
+// stopped without protection only if ECS wants fewer, and then its recordings are handed over.
 func (t *Task) Run(ctx context.Context) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -57,12 +58,15 @@ func (t *Task) look(ctx context.Context) {
 		return
 	}
 	if err := t.put(ctx, busy); err != nil {
-		t.Log.WithError(err).WithField("protect", busy).Warn("scale-in protection could not be set, will be tried again")
+		log := t.Log.WithError(err).WithField("protect", busy)
+		log.Warn("scale-in protection could not be set, will be tried again")
 		return
 	}
+
 	if busy != t.protected {
 		t.Log.WithField("protected", busy).Info("scale-in protection set")
 	}
+
 	t.protected, t.asked = busy, time.Now()
 }
 
@@ -74,24 +78,30 @@ func (t *Task) put(ctx context.Context, protect bool) error {
 	if protect {
 		state["ExpiresInMinutes"] = int(expiry / time.Minute)
 	}
+
 	body, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, t.Agent+"/task-protection/v1/state", bytes.NewReader(body))
+
+	url := t.Agent + "/task-protection/v1/state"
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, url, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("set task protection: %w", err)
 	}
+
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("set task protection: %w", err)
 	}
 	defer response.Body.Close()
+
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
 		return fmt.Errorf("set task protection: %w", err)
 	}
+
 	var result struct {
 		Protection *struct{ ProtectionEnabled bool } `json:"protection"`
 	}

@@ -1,101 +1,237 @@
 package recording
 
 import (
-	"context"
-	"io"
 	"testing"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
 
-// owned is a recording as a recorder has it that has just claimed it, or taken it over.
-func owned(t *testing.T, store ledger.Store, owner string, c command.Command) *take {
-	t.Helper()
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	s := &Studio{Documents: ledger.Documents{Store: store}, Ledger: &ledger.Ledger{Store: store, Owner: owner}, Log: log}
-	_, epoch, _, err := s.Ledger.Start(t.Context(), c)
-	require.NoError(t, err)
-	document := ledger.NewRecording(c)
-	document.Epoch, document.Recorder = epoch, owner
-	reserved, err := s.Documents.Reserve(t.Context(), document, "file")
-	require.NoError(t, err)
-	reserved.Epoch, reserved.Recorder = epoch, owner
-	return &take{
-		Studio: s, command: c, document: reserved, earlier: reserved.Parts, log: log, poked: make(chan struct{}, 1),
-		composer: (&composer{file: reserved.File}).init(),
-	}
+func TestAShutdownHandsOverWithoutAGap(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		old := one.record(c)
+		pass(10 * time.Second)
+		close(old.relinquished)
+		pass(5 * time.Second)
+		require.True(t, old.goesOn(), "nobody has it yet")
+		require.EqualValues(t, 1, old.offers.Load())
+		require.Equal(t, []document.State{document.Draining}, states(w.document(c)))
+
+		successor := two.record(c)
+		require.Equal(t, Offered, old.within(10*time.Second).Outcome)
+		require.Empty(t, one.leaves())
+		pass(5 * time.Second)
+		two.stop(c)
+		require.Equal(t, Done, successor.within(soon).Outcome)
+		final := w.document(c)
+		require.Equal(t, []document.State{document.Completed, document.Completed}, states(final))
+		require.Positive(t, final.Parts[1].Overlap)
+		require.False(t, final.Parts[0].Recovered)
+		require.Len(t, w.told(), 1)
+	})
 }
 
-// A part that a draining recorder begins after another one has taken over is known to that one, and is waited for.
-func TestPartsOfADrainingRecorderAreFound(t *testing.T) {
-	store := &ledger.DirStore{Root: t.TempDir()}
-	c := command.NewStart("room", "alice", time.Now())
-	draining := owned(t, store, "first", c)
-	draining.composer.parts = []ledger.Part{{Key: "file.webm", State: ledger.Active}}
-	draining.composer.drain()
-	require.NoError(t, draining.Documents.Save(t.Context(), draining.current()))
-
-	successor := owned(t, store, "second", c)
-	require.Len(t, successor.earlier, 1)
-	require.Equal(t, ledger.Draining, successor.earlier[0].State)
-
-	late := ledger.Part{Key: "file.drained.part2.mp4", State: ledger.Draining}
-	draining.composer.parts = append(draining.composer.parts, late)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		draining.awaitSuccessor(ctx)
-	}()
-	require.Eventually(t, func() bool {
-		document, err := draining.Documents.ByID(t.Context(), draining.document.ID)
-		return err == nil && len(document.Parts) == 2
-	}, 5*time.Second, 10*time.Millisecond)
-	cancel()
-	<-ended
-
-	require.NoError(t, successor.findParts(t.Context()))
-	require.Equal(t, []string{"file.webm", late.Key}, []string{successor.earlier[0].Key, successor.earlier[1].Key})
-	require.NoError(t, successor.findParts(t.Context()))
-	require.Len(t, successor.earlier, 2, "each once")
-	require.NoError(t, successor.Documents.Save(t.Context(), successor.current()))
-	require.ErrorIs(t, draining.findParts(t.Context()), ledger.ErrSuperseded, "they are for their owner to finish")
-
-	for n := range draining.composer.parts {
-		draining.composer.parts[n].State = ledger.Completed
-	}
-	require.NoError(t, draining.Documents.Amend(t.Context(), draining.current(), draining.composer.parts))
-	successor.recoverParts(t.Context())
-	for _, part := range successor.earlier {
-		require.Equal(t, ledger.Completed, part.State)
-	}
+func TestAShutdownDoesNotWaitForEverForASuccessor(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		h := one.record(c)
+		pass(10 * time.Second)
+		close(h.relinquished)
+		require.Equal(t, Offered, h.within(patient.HandOver+soon).Outcome)
+		require.Equal(t, []document.State{document.Completed}, states(w.document(c)))
+		require.False(t, w.document(c).Final())
+		require.Empty(t, w.told())
+	})
 }
 
-// A start over REST whose id the caller has, but the bucket not yet, is told as well.
-func TestDismissalDoesNotWaitForTheNote(t *testing.T) {
-	store := &ledger.DirStore{Root: t.TempDir()}
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	c := command.NewStart("room", "alice", time.Now())
-	late := ledger.NewRecording(c)
-	dismissed := &take{Studio: &Studio{Documents: ledger.Documents{Store: store}}, command: c, document: ledger.NewRecording(c), log: log}
-	require.NoError(t, dismissed.dismiss(t.Context(), "already being recorded"))
-	require.NoError(t, dismissed.Documents.Request(t.Context(), late)) // the note
-	document, err := dismissed.Documents.ByID(t.Context(), c.Recording)
-	require.NoError(t, err)
-	require.Equal(t, ledger.Failed, document.State)
-	require.Equal(t, "already being recorded", document.Reason)
+// The bucket is away while the recorder shuts down: what it has needs no more than a name.
+func TestWhatWasBegunWithoutTheBucketIsOfferedAndStored(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		w.bucket.silence(2 * time.Minute)
+		h := one.record(c)
+		pass(10 * time.Second)
+		close(h.relinquished)
+		pass(5 * time.Second)
+		require.EqualValues(t, 1, h.offers.Load())
+		require.Equal(t, Offered, h.within(3*time.Minute).Outcome)
+		require.Equal(t, []document.State{document.Completed}, states(w.document(c)))
+		require.Empty(t, one.leaves())
+	})
+}
 
-	c.Session, c.Recording = "PA_1", "RC_other"
-	dismissed.command, dismissed.document = c, ledger.NewRecording(c)
-	require.NoError(t, dismissed.dismiss(t.Context(), "already being recorded"))
-	_, err = dismissed.Documents.ByID(t.Context(), c.Recording)
-	require.ErrorIs(t, err, ledger.ErrNotFound, "nobody knows the id of what a webhook asked for")
+func TestWhoHasLostARecordingLeavesItToItsOwner(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		old := one.record(c)
+		pass(10 * time.Second)
+		owner := two.record(c)
+		require.Equal(t, Result{Outcome: LeftToOwner, Message: "message of two"}, old.within(15*time.Second))
+		require.True(t, owner.goesOn())
+		require.Zero(t, old.offers.Load())
+		require.Empty(t, one.leaves())
+		pass(soon)
+		now := w.document(c)
+		require.Equal(t, "two", now.Recorder)
+		require.Equal(t, []document.State{document.Completed, document.Active}, states(now))
+	})
+}
+
+func TestAKilledRecordersPartIsRecovered(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		killed := one.record(c)
+		pass(10 * time.Second)
+		killed.kill()
+		require.Equal(t, TryAgain, killed.within(soon).Outcome)
+		require.NotEmpty(t, one.leaves(), "the next one on its disk will store it")
+
+		h := two.record(c)
+		pass(time.Minute)
+		two.stop(c)
+		require.Equal(t, Done, h.within(soon).Outcome)
+		final := w.document(c)
+		require.Equal(t, []document.State{document.Completed, document.Completed}, states(final))
+		require.True(t, final.Parts[0].Recovered)
+		require.InDelta(t, repairedLength.Seconds(), final.Parts[0].Duration, 0.01)
+		require.EqualValues(t, w.bucket.media()[final.Parts[0].Key], final.Parts[0].Size)
+	})
+}
+
+func TestWithoutLiveKitNothingIsTaken(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		w.livekit.breaks()
+		one, c := w.recorder("one"), start()
+		require.Equal(t, TryAgain, one.record(c).within(patient.Connect+soon).Outcome)
+		grant, err := w.ledger().Look(t.Context(), ledger.Bid{Start: c})
+		require.NoError(t, err)
+		require.Equal(t, ledger.Grant{Verdict: ledger.Record, Epoch: 1}, grant, "nobody has had it")
+	})
+}
+
+func TestLiveKitThatIsAwayForLongIsLeftToAnotherRecorder(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		h := one.record(c)
+		pass(10 * time.Second)
+		w.livekit.breaks()
+		require.Equal(t, Offered, h.within(patient.RejoinWindow+soon).Outcome)
+		require.Equal(t, []document.State{document.Completed}, states(w.document(c)))
+		require.False(t, w.document(c).Final())
+	})
+}
+
+func TestLiveKitThatIsBackInTimeEndsNothing(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		h := one.record(c)
+		pass(10 * time.Second)
+		w.livekit.breaks()
+		pass(patient.RejoinWindow / 2)
+		w.livekit.works()
+		pass(30 * time.Second)
+		require.True(t, h.goesOn())
+		one.stop(c)
+		require.Equal(t, Done, h.within(soon).Outcome)
+		require.Equal(t, []document.State{document.Completed}, states(w.document(c)))
+		require.InDelta(t, 55, w.document(c).Parts[0].Duration, 1)
+	})
+}
+
+// The start of the new session was taken for a duplicate while the old one's recording was about to end.
+func TestWhoIsBackInAnotherSessionAfterTheWindowIsRecordedOn(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), joined("S1")
+		h := one.record(c)
+		pass(12 * time.Second)
+		w.livekit.goes()
+		pass(patient.RejoinWindow - time.Second)
+		_, err := w.ledger().Bid(t.Context(), ledger.Bid{Start: joined("S2"), Owner: "two", Attempt: "two 1"})
+		require.NoError(t, err)
+		pass(3 * time.Second)
+		w.livekit.comes("S2")
+		pass(10 * time.Second)
+		require.True(t, h.goesOn())
+		require.Empty(t, w.told())
+		require.Equal(t, document.Active, w.document(c).State)
+
+		one.stop(c)
+		require.Equal(t, Done, h.within(soon).Outcome)
+		require.Equal(t, document.Completed, w.document(c).State)
+		require.Equal(t, "S2", w.document(c).Session)
+	})
+}
+
+func TestAHintMakesARecorderLookAtOnce(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		h := one.record(c)
+		pass(6 * time.Second) // it has just looked
+		_, err := w.ledger().Stop(t.Context(), command.NewStop("room", "alice", time.Now()))
+		require.NoError(t, err)
+		require.False(t, one.Check("another"))
+		require.True(t, one.Check(c.Recording))
+		require.Equal(t, Done, h.within(time.Second).Outcome)
+	})
+}
+
+func TestAStopElsewhereIsToldToTheOwner(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		h := one.record(c)
+		pass(5 * time.Second)
+		require.Error(t, two.Stop(t.Context(), byID(start())), "nobody knows it")
+		two.stop(c)
+		require.Equal(t, []string{"room one " + c.Recording}, w.livekit.hints)
+		require.Equal(t, Done, h.within(5*time.Second+soon).Outcome, "the hint may get lost")
+	})
+}
+
+func TestAStopOfAParticipantIsToldToEveryOwner(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		h := one.record(c)
+		pass(5 * time.Second)
+		w.livekit.deaf = true
+		require.NoError(t, two.Stop(t.Context(), command.NewStop("room", "alice", time.Now())))
+		require.Equal(t, Done, h.within(5*time.Second+soon).Outcome)
+		require.Equal(t, reasonStopped, w.document(c).Reason)
+	})
+}
+
+func TestAStartThatIsGivenUpIsNotRecordedLater(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		require.NoError(t, w.documents().Request(t.Context(), document.NewRecording(c)))
+		require.NoError(t, one.GiveUp(t.Context(), c))
+		require.Equal(t, reasonGivenUp, w.document(c).Reason)
+		require.Equal(t, Done, one.record(c).within(soon).Outcome)
+		require.Empty(t, w.bucket.media())
+		w.bucket.set(func(b *bucket) { b.away = true })
+		require.Error(t, one.GiveUp(t.Context(), start()))
+	})
+}
+
+func TestReceiversThatAreAwayAreToldByTheNextRecorder(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		w.miss(true)
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		h := one.record(c)
+		pass(10 * time.Second)
+		one.stop(c)
+		pass(5 * time.Minute)
+		require.True(t, h.goesOn(), "it tells them again and again")
+		require.True(t, w.document(c).Final())
+		close(h.relinquished)
+		require.Equal(t, TryAgain, h.within(patient.HandOver+soon).Outcome)
+
+		w.miss(false)
+		require.Equal(t, Done, two.record(c).within(soon).Outcome)
+		require.Equal(t, []document.Recording{w.document(c)}, w.told())
+	})
 }

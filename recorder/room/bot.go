@@ -23,46 +23,41 @@ type bot struct {
 	room string
 	log  logrus.FieldLogger
 
-	mu      sync.Mutex
-	mailbox []func()
-	wake    chan struct{}
-	ended   bool
+	mail mailbox
 
 	// Owned by run:
-	lk           *lksdk.Room
-	session      string // our own SID: another one after a reconnect that was more than a resume
-	followings   map[*Following]bool
-	requested    map[string]time.Time // subscriptions asked for, by track SID
-	feeds        map[string]*feed     // tracks that are being received, by track SID
-	timebases    map[string]*timebase // by identity
-	reconnecting bool                 // the SDK empties its list of participants meanwhile
-	closing      bool
-	err          error
-	feedsDone    sync.WaitGroup
+	connection connection
+	followings map[*Following]bool
+	requested  map[string]time.Time // subscriptions asked for, by track SID
+	feeds      map[string]*feed     // tracks that are being received, by track SID
+	timebases  map[string]*timebase // by identity
+	closing    bool
+	err        error
+	feedsDone  sync.WaitGroup
+}
+
+// connection is a bot's to LiveKit.
+type connection struct {
+	room         *lksdk.Room // nil before it could be entered
+	session      string      // our own SID: another one after a reconnect that was more than a resume
+	reconnecting bool        // the SDK empties its list of participants meanwhile
 }
 
 func newBot(p *Pool, room string) *bot {
 	return &bot{
-		pool: p, room: room, log: p.Log.WithField("room", room), wake: make(chan struct{}, 1),
-		followings: map[*Following]bool{}, requested: map[string]time.Time{}, feeds: map[string]*feed{},
-		timebases: map[string]*timebase{},
+		pool:       p,
+		room:       room,
+		log:        p.Log.WithField("room", room),
+		mail:       newMailbox(),
+		followings: map[*Following]bool{},
+		requested:  map[string]time.Time{},
+		feeds:      map[string]*feed{},
+		timebases:  map[string]*timebase{},
 	}
 }
 
 // post runs f on the bot's goroutine. It says whether that will happen: not if the bot has ended.
-func (b *bot) post(f func()) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return false
-	}
-	b.mailbox = append(b.mailbox, f)
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-	return true
-}
+func (b *bot) post(f func()) bool { return b.mail.post(f) }
 
 // add begins to follow somebody; false if the bot is about to leave.
 func (b *bot) add(f *Following) bool {
@@ -72,6 +67,7 @@ func (b *bot) add(f *Following) bool {
 			return
 		}
 		b.followings[f] = true
+		f.send(Connected{})
 		b.reconcile()
 	})
 }
@@ -81,37 +77,34 @@ func (b *bot) run() {
 	b.join()
 	ticker := time.NewTicker(resubscribe)
 	defer ticker.Stop()
+
 	for !b.closing {
 		select {
-		case <-b.wake:
-			for _, f := range b.take() {
+		case <-b.mail.wake:
+			for _, f := range b.mail.take() {
 				f()
 			}
 		case <-ticker.C:
 			b.reconcile()
 		}
 	}
-	b.leave()
-}
 
-func (b *bot) take() []func() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	mail := b.mailbox
-	b.mailbox = nil
-	return mail
+	b.leave()
 }
 
 func (b *bot) join() {
 	token, err := b.pool.token(b.room)
 	if err == nil {
-		b.lk, err = lksdk.ConnectToRoomWithToken(b.pool.URL, token, b.callbacks(), lksdk.WithAutoSubscribe(false))
+		b.connection.room, err = lksdk.ConnectToRoomWithToken(b.pool.URL, token, b.callbacks(),
+			lksdk.WithAutoSubscribe(false))
 	}
+	b.pool.health.joined(err)
 	if err != nil {
-		b.lk, b.err, b.closing = nil, err, true
+		b.connection.room, b.err, b.closing = nil, err, true
 		return
 	}
-	b.session = b.lk.LocalParticipant.SID()
+
+	b.connection.session = b.connection.room.LocalParticipant.SID()
 	b.log.Info("joined room")
 }
 
@@ -121,58 +114,72 @@ func (b *bot) callbacks() *lksdk.RoomCallback {
 	return &lksdk.RoomCallback{
 		OnParticipantConnected:    func(*lksdk.RemoteParticipant) { reconcile() },
 		OnParticipantDisconnected: func(*lksdk.RemoteParticipant) { reconcile() },
-		OnReconnecting:            func() { b.post(func() { b.reconnecting = true }) },
-		OnReconnected: func() {
-			b.post(func() {
-				b.reconnecting = false
-				if b.lk == nil || b.lk.LocalParticipant.SID() != b.session {
-					// Another session, perhaps on a server that has begun anew: the SDK keeps what it knew of people, and
-					// takes what the new server says of them for outdated, by its lower version.
-					b.err, b.closing = errLost, true
-					return
-				}
-				b.log.Info("connection to room is back")
-				clear(b.requested)
-				b.reconcile()
-			})
+		OnReconnecting:            func() { b.post(func() { b.connection.reconnecting = true }) },
+		OnReconnected:             func() { b.post(b.reconnected) },
+		OnDisconnectedWithReason:  func(reason lksdk.DisconnectionReason) { b.post(func() { b.disconnected(reason) }) },
+		ParticipantCallback:       b.trackCallbacks(reconcile),
+	}
+}
+
+func (b *bot) trackCallbacks(reconcile func()) lksdk.ParticipantCallback {
+	muted := func(muted bool) func(lksdk.TrackPublication, lksdk.Participant) {
+		return func(pub lksdk.TrackPublication, p lksdk.Participant) {
+			b.post(func() { b.muted(pub, p, muted) })
+		}
+	}
+	return lksdk.ParticipantCallback{
+		OnTrackPublished: func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
+		OnTrackUnpublished: func(pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
+			b.post(func() { delete(b.requested, pub.SID()) })
 		},
-		OnDisconnectedWithReason: func(reason lksdk.DisconnectionReason) {
-			b.post(func() {
-				if reason == lksdk.Failed {
-					b.err = errLost
-				}
-				b.closing = true
-			})
+		OnTrackMuted:   muted(true),
+		OnTrackUnmuted: muted(false),
+		OnTrackSubscribed: func(
+			t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
+		) {
+			b.post(func() { b.subscribed(t, pub, rp) })
 		},
-		ParticipantCallback: lksdk.ParticipantCallback{
-			OnTrackPublished: func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
-			OnTrackUnpublished: func(pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
-				b.post(func() { delete(b.requested, pub.SID()) })
-			},
-			OnTrackMuted:   func(pub lksdk.TrackPublication, p lksdk.Participant) { b.post(func() { b.muted(pub, p, true) }) },
-			OnTrackUnmuted: func(pub lksdk.TrackPublication, p lksdk.Participant) { b.post(func() { b.muted(pub, p, false) }) },
-			OnTrackSubscribed: func(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant) {
-				b.post(func() { b.subscribed(t, pub, rp) })
-			},
-			OnTrackSubscriptionFailed: func(sid string, _ *lksdk.RemoteParticipant) {
-				b.post(func() { b.log.WithField("track", sid).Warn("subscription failed, will be tried again") })
-			},
-			OnDataReceived: func(data []byte, params lksdk.DataReceiveParams) {
-				if params.Topic == stopTopic && b.pool.OnStop != nil {
-					b.pool.OnStop(string(data))
-				}
-			},
+		OnTrackSubscriptionFailed: func(sid string, _ *lksdk.RemoteParticipant) {
+			b.post(func() { b.log.WithField("track", sid).Warn("subscription failed, will be tried again") })
+		},
+		OnDataReceived: func(data []byte, params lksdk.DataReceiveParams) {
+			if params.Topic == stopTopic && b.pool.OnStop != nil {
+				b.pool.OnStop(string(data))
+			}
 		},
 	}
 }
 
-// reconcile compares what is wanted with what is there, and acts on the difference. It may be called at any time.
-func (b *bot) reconcile() {
-	if b.reconnecting || b.lk == nil || b.closing {
+// reconnected goes on behind a reconnect, or ends the bot if it is in another session by now, perhaps on a server that
+// has begun anew: the SDK keeps what it knew of people, and takes what the new server says of them for outdated, by its
+// lower version.
+func (b *bot) reconnected() {
+	b.connection.reconnecting = false
+	if b.connection.room == nil || b.connection.room.LocalParticipant.SID() != b.connection.session {
+		b.err, b.closing = errLost, true
 		return
 	}
+
+	b.log.Info("connection to room is back")
+	clear(b.requested)
+	b.reconcile()
+}
+
+func (b *bot) disconnected(reason lksdk.DisconnectionReason) {
+	if reason == lksdk.Failed {
+		b.err = errLost
+	}
+	b.closing = true
+}
+
+// reconcile compares what is wanted with what is there, and acts on the difference. It may be called at any time.
+func (b *bot) reconcile() {
+	if b.connection.reconnecting || b.connection.room == nil || b.closing {
+		return
+	}
+
 	for f := range b.followings {
-		rp := b.lk.GetParticipantByIdentity(f.interest.Identity)
+		rp := b.connection.room.GetParticipantByIdentity(f.interest.Identity)
 		b.tellPresence(f, rp)
 		if rp == nil {
 			continue
@@ -203,6 +210,7 @@ func (b *bot) remove(f *Following) {
 		b.closing = true
 		return
 	}
+
 	for sid, feed := range b.feeds {
 		if feed.remove(f) > 0 {
 			continue
@@ -216,23 +224,22 @@ func (b *bot) remove(f *Following) {
 
 // leave disconnects and tells everybody who still follows somebody. No post is accepted from here on.
 func (b *bot) leave() {
-	if b.lk != nil {
-		b.lk.Disconnect()
+	if b.connection.room != nil {
+		b.connection.room.Disconnect()
 	}
+
 	for _, feed := range b.feeds {
 		feed.stop()
 	}
+
 	b.feedsDone.Wait()
-	b.mu.Lock()
-	b.ended = true
-	mail := b.mailbox
-	b.mailbox = nil
-	b.mu.Unlock()
-	for _, f := range mail { // those that came to follow too late
+	for _, f := range b.mail.close() { // those that came to follow too late
 		f()
 	}
+
 	for f := range b.followings {
 		f.send(Closed{Err: b.err})
 	}
+
 	b.log.Info("left room")
 }

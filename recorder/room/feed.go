@@ -16,7 +16,7 @@ import (
 
 // feed receives one track for everybody who follows it. One goroutine runs it and owns the receiver.
 type feed struct {
-	track       *Track
+	track       *received
 	receiver    *track.Receiver // nil if the codec cannot be recorded
 	publication *lksdk.RemoteTrackPublication
 	log         logrus.FieldLogger
@@ -41,15 +41,26 @@ func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk
 	if !ok {
 		return f
 	}
+
 	f.receiver = &track.Receiver{
-		Codec: codec, Source: remote{t}, Base: base, Stereo: pub.TrackInfo().GetStereo(),
+		Codec:           codec,
+		Source:          remote{t},
+		Base:            base,
+		Stereo:          pub.TrackInfo().GetStereo(),
 		Retransmit:      func(numbers []uint16) { f.retransmit(uint32(t.SSRC()), numbers) },
 		RequestKeyFrame: func() { rp.WritePLI(t.SSRC()) },
 		Emit:            f.emit,
 		Warn:            (&throttle{log: f.log}).warn,
 	}
+
 	f.receiver.Init()
-	f.track = &Track{SID: pub.SID(), Source: SourceName(pub.Source()), Codec: codec, receiver: f.receiver}
+	f.track = &received{
+		sid:      pub.SID(),
+		source:   SourceName(pub.Source()),
+		codec:    codec,
+		receiver: f.receiver,
+	}
+
 	pub.OnRTCP(f.receiver.HandleRTCP)
 	return f
 }
@@ -61,12 +72,13 @@ func (f *feed) add(to *Following) {
 	if !known {
 		f.followers[to] = &view{}
 	}
+
 	late := !known && len(f.followers) > 1
 	f.mu.Unlock()
 	if !known {
 		to.send(TrackStarted{f.track})
 	}
-	if late && f.track.Codec.Kind == track.Video {
+	if late && f.track.codec.Kind == track.Video {
 		f.receiver.RequestKeyFrame()
 	}
 }
@@ -84,13 +96,17 @@ func (f *feed) run() {
 	if err := f.receiver.Run(f.ctx); err != nil {
 		f.log.WithError(err).Warn("receiving track ended")
 	}
+
 	for _, to := range f.all() {
 		to.send(TrackEnded{f.track})
 	}
+
 	stats := f.receiver.Stats()
 	f.log.WithFields(logrus.Fields{
-		"frames": stats.Frames, "droppedFrames": stats.Dropped,
-		"packets": stats.PacketsReceived, "packetsLost": stats.PacketsLost,
+		"frames":        stats.Frames,
+		"droppedFrames": stats.Dropped,
+		"packets":       stats.PacketsReceived,
+		"packetsLost":   stats.PacketsLost,
 	}).Info("track ended")
 }
 
@@ -113,8 +129,8 @@ func (f *feed) ready(key bool) []*Following {
 	return ready
 }
 
-// retransmit asks the server for packets again. The SDK has not negotiated that for audio, and gives up early for video;
-// the server keeps packets of both.
+// retransmit asks the server for packets again. The SDK has not negotiated that for audio, and gives up early for
+// video; the server keeps packets of both.
 func (f *feed) retransmit(ssrc uint32, numbers []uint16) {
 	receiver := f.publication.Receiver()
 	if receiver == nil {

@@ -3,11 +3,11 @@ package room
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/livekit/protocol/livekit"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/track"
 )
 
@@ -37,11 +37,15 @@ func SourceName(source livekit.TrackSource) string {
 	case livekit.TrackSource_SCREEN_SHARE_AUDIO:
 		return "screen_share_audio"
 	}
+
 	return "unknown"
 }
 
 // Event is something that happened to the followed participant. It is one of the types below.
 type Event any
+
+// Connected says that the bot is in the room. It comes first.
+type Connected struct{}
 
 // Joined says that the participant is in the room, in the session with that SID. It comes again when the SID changes.
 type Joined struct{ Session string }
@@ -50,18 +54,19 @@ type Joined struct{ Session string }
 type Left struct{}
 
 // TrackStarted says that the first packet of a track has come. Its frames follow as [TrackFrame]s.
-type TrackStarted struct{ Track *Track }
+type TrackStarted struct{ Track parts.Track }
 
 // TrackFrame is a frame of a track.
 type TrackFrame struct {
-	Track *Track
+	Track parts.Track
 	Frame track.Frame
 }
 
 // TrackEnded says that no more frames of a track will come.
-type TrackEnded struct{ Track *Track }
+type TrackEnded struct{ Track parts.Track }
 
-// TrackMuted says that the publisher has muted or unmuted a track. It comes by signalling: some frames earlier or later.
+// TrackMuted says that the publisher has muted or unmuted a track. It comes by signalling: some frames earlier or
+// later.
 type TrackMuted struct {
 	SID   string
 	Muted bool
@@ -70,39 +75,9 @@ type TrackMuted struct {
 // Unrecordable says that a track has a codec that cannot be recorded.
 type Unrecordable struct{ SID, MIME string }
 
-// Closed says that the bot is no longer in the room, and that no more events will come. Err is nil if the room was closed
-// or the bot was put out of it.
+// Closed says that the bot is no longer in the room, and that no more events will come. Err is nil if the room was
+// closed or the bot was put out of it.
 type Closed struct{ Err error }
-
-// Track is a track of the followed participant.
-type Track struct {
-	SID    string
-	Source string
-	Codec  track.Codec
-
-	receiver *track.Receiver
-}
-
-// Stats counts what has come so far.
-func (t *Track) Stats() track.Stats { return t.receiver.Stats() }
-
-// Synced says that [Track.Time] is exact.
-func (t *Track) Synced() bool { return t.receiver.Synced() }
-
-// Time is when a frame was captured, by the publisher's clock, as far as that is known by now.
-func (t *Track) Time(f track.Frame) time.Time { return t.receiver.Time(f.Timestamp) }
-
-// Settle returns the same, for good.
-func (t *Track) Settle(f track.Frame) time.Time { return t.receiver.Settle(f.Timestamp) }
-
-// ClockOffset is by how much the publisher's clock is ahead of this machine's, as far as that is known.
-func (t *Track) ClockOffset() time.Duration {
-	offset, _ := t.receiver.Base.Offset()
-	return offset
-}
-
-// RequestKeyFrame asks the publisher for a key frame, now or within a second.
-func (t *Track) RequestKeyFrame() { t.receiver.RequestKeyFrame() }
 
 // Following is one recording's view of one participant.
 type Following struct {

@@ -35,9 +35,10 @@ type Pool struct {
 	// OnStop is called when another recorder says that a recording of this room may have been stopped.
 	OnStop func(recording string)
 
-	mu   sync.Mutex
-	bots map[string]*bot
-	wg   sync.WaitGroup
+	health health
+	mu     sync.Mutex
+	bots   map[string]*bot
+	wg     sync.WaitGroup
 }
 
 func (p *Pool) identity() string { return IdentityPrefix + p.Name }
@@ -46,12 +47,18 @@ func (p *Pool) identity() string { return IdentityPrefix + p.Name }
 func (p *Pool) Follow(room string, interest Interest, log logrus.FieldLogger) *Following {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
 	if p.bots == nil {
 		p.bots = map[string]*bot{}
 	}
+
 	f := &Following{
-		interest: interest, log: log, events: make(chan Event, eventBuffer), closed: make(chan struct{}),
+		interest: interest,
+		log:      log,
+		events:   make(chan Event, eventBuffer),
+		closed:   make(chan struct{}),
 	}
+
 	b := p.bots[room]
 	if b == nil || !b.add(f) {
 		b = newBot(p, room)
@@ -59,6 +66,7 @@ func (p *Pool) Follow(room string, interest Interest, log logrus.FieldLogger) *F
 		b.add(f)
 		p.wg.Go(b.run)
 	}
+
 	f.bot = b
 	return f
 }
@@ -78,9 +86,16 @@ func (p *Pool) Wait() { p.wg.Wait() }
 func (p *Pool) token(room string) (string, error) {
 	no, yes := false, true
 	grant := &auth.VideoGrant{
-		RoomJoin: true, Room: room, Hidden: true, Recorder: true,
-		CanSubscribe: &yes, CanPublish: &no, CanPublishData: &no, CanUpdateOwnMetadata: &no,
+		RoomJoin:             true,
+		Room:                 room,
+		Hidden:               true,
+		Recorder:             true,
+		CanSubscribe:         &yes,
+		CanPublish:           &no,
+		CanPublishData:       &no,
+		CanUpdateOwnMetadata: &no,
 	}
+
 	token, err := auth.NewAccessToken(p.APIKey, p.APISecret).SetIdentity(p.identity()).
 		SetKind(livekit.ParticipantInfo_EGRESS).SetVideoGrant(grant).SetValidFor(tokenTTL).ToJWT()
 	if err != nil {
@@ -94,14 +109,22 @@ func (p *Pool) token(room string) (string, error) {
 func (p *Pool) TellStop(ctx context.Context, room, recorder, recording string) error {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	url := strings.Replace(p.URL, "ws", "http", 1)
 	topic := stopTopic
-	_, err := lksdk.NewRoomServiceClient(url, p.APIKey, p.APISecret).SendData(ctx, &livekit.SendDataRequest{
-		Room: room, Data: []byte(recording), Kind: livekit.DataPacket_RELIABLE, Topic: &topic,
+	_, err := p.api().SendData(ctx, &livekit.SendDataRequest{
+		Room:                  room,
+		Data:                  []byte(recording),
+		Kind:                  livekit.DataPacket_RELIABLE,
+		Topic:                 &topic,
 		DestinationIdentities: []string{IdentityPrefix + recorder},
 	})
 	if err != nil {
 		return fmt.Errorf("send data message: %w", err)
 	}
+
 	return nil
+}
+
+// api is LiveKit's API, at the same address.
+func (p *Pool) api() *lksdk.RoomServiceClient {
+	return lksdk.NewRoomServiceClient(strings.Replace(p.URL, "ws", "http", 1), p.APIKey, p.APISecret)
 }

@@ -27,9 +27,11 @@ func (b *bot) want(pub *lksdk.RemoteTrackPublication, f *Following) {
 	if pub.IsMuted() {
 		f.send(TrackMuted{SID: pub.SID(), Muted: true})
 	}
+
 	if asked, ok := b.requested[pub.SID()]; ok && time.Since(asked) < resubscribe {
 		return
 	}
+
 	b.requested[pub.SID()] = time.Now()
 	if err := pub.SetSubscribed(true); err != nil {
 		delete(b.requested, pub.SID())
@@ -46,6 +48,7 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 			b.log.WithError(err).WithField("track", pub.SID()).Warn("asking for the highest layer failed")
 		}
 	}
+
 	feed := newFeed(t, pub, rp, b.timebase(rp), b.log)
 	for f := range b.followings {
 		if f.interest.Identity != rp.Identity() || !f.interest.wants(pub.SID(), pub.Source()) {
@@ -57,9 +60,11 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 		}
 		feed.add(f)
 	}
+
 	if feed.receiver == nil {
 		return
 	}
+
 	b.feeds[pub.SID()] = feed
 	b.feedsDone.Go(func() {
 		feed.run()

@@ -13,9 +13,7 @@ type assembler struct {
 	codec  Codec
 	config Config
 
-	timestamp int64 // of the frame being put together, extended
-	payloads  [][]byte
-	broken    bool  // the frame being put together has a hole
+	open      open
 	afterHole bool  // nothing says that the next packet begins a frame
 	torn      int64 // timestamp of the last frame that was given up because of a hole
 	needKey   bool  // frames before the next key frame refer to something that is missing
@@ -23,6 +21,13 @@ type assembler struct {
 
 	frames, keyFrames, dropped int64
 	clock                      extender
+}
+
+// open is the frame that is being put together.
+type open struct {
+	timestamp int64 // extended
+	payloads  [][]byte
+	broken    bool // it has a hole
 }
 
 func newAssembler(codec Codec) *assembler {
@@ -37,24 +42,27 @@ type assembled struct {
 	afterLoss bool
 }
 
-// push takes the next packet; hole says that packets before it are missing. It returns the frames that are complete now.
+// push takes the next packet; hole says that packets before it are missing. It returns the frames that are complete
+// now.
 func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err error) {
 	timestamp := a.clock.extend(p.Timestamp)
 	if hole {
 		a.tear()
 	}
-	if len(a.payloads) > 0 && timestamp != a.timestamp {
+	if len(a.open.payloads) > 0 && timestamp != a.open.timestamp {
 		complete, err = a.finish(complete, err) // an encoder that does not set the marker
 	}
+
 	if isPadding(p.Payload) {
 		return complete, err
 	}
-	if len(a.payloads) == 0 {
-		a.timestamp = timestamp
-		a.broken = a.afterHole && !a.codec.starts(p.Payload)
+	if len(a.open.payloads) == 0 {
+		a.open.timestamp = timestamp
+		a.open.broken = a.afterHole && !a.codec.starts(p.Payload)
 		a.afterHole = false
 	}
-	a.payloads = append(a.payloads, p.Payload)
+
+	a.open.payloads = append(a.open.payloads, p.Payload)
 	if p.Marker || a.codec.Kind == Audio {
 		complete, err = a.finish(complete, err)
 	}
@@ -63,8 +71,8 @@ func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err er
 
 // tear notes a hole: what is being put together can't be completed, and what follows can't be decoded.
 func (a *assembler) tear() {
-	if len(a.payloads) > 0 {
-		a.payloads, a.torn = nil, a.timestamp
+	if len(a.open.payloads) > 0 {
+		a.open.payloads, a.torn = nil, a.open.timestamp
 		a.dropped++
 	}
 	a.afterHole, a.lossy = true, true
@@ -72,15 +80,16 @@ func (a *assembler) tear() {
 }
 
 func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, error) {
-	payloads := a.payloads
-	a.payloads = nil
-	if a.broken {
-		if a.torn != a.timestamp { // else this is the rest of a frame that counts already
+	payloads := a.open.payloads
+	a.open.payloads = nil
+	if a.open.broken {
+		if a.torn != a.open.timestamp { // else this is the rest of a frame that counts already
 			a.dropped++
 		}
-		a.broken = false
+		a.open.broken = false
 		return complete, earlier
 	}
+
 	config := a.config
 	frames, err := a.codec.assemble(payloads, &config)
 	if err != nil {
@@ -89,9 +98,11 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 		a.needKey = a.codec.Kind == Video
 		return complete, fmt.Errorf("assemble %s frame: %w", a.codec.Name, err)
 	}
+
 	if isPlaceholder(config) {
 		return complete, earlier
 	}
+
 	for _, frame := range frames {
 		if len(frame.data) == 0 {
 			continue
@@ -100,14 +111,17 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 			a.dropped++
 			continue
 		}
+
 		a.config, a.needKey = config, false
 		a.frames++
 		if frame.key {
 			a.keyFrames++
 		}
-		complete = append(complete, assembled{frame, a.timestamp - frame.early, config, a.lossy})
+
+		complete = append(complete, assembled{frame, a.open.timestamp - frame.early, config, a.lossy})
 		a.lossy = false
 	}
+
 	return complete, earlier
 }
 
@@ -124,7 +138,8 @@ func isPadding(payload []byte) bool {
 // isPlaceholder knows the tiny key frames that a LiveKit server puts in when a track ends (VP8 8×8, H264 2×2).
 func isPlaceholder(c Config) bool { return c.Width > 0 && c.Width <= 8 && c.Height <= 8 }
 
-// extender makes 64-bit timestamps of RTP's 32-bit ones (RFC 3550 section 5.1), which wrap around every 13 hours at 90 kHz.
+// extender makes 64-bit timestamps of RTP's 32-bit ones (RFC 3550 section 5.1), which wrap around every 13 hours at
+// 90 kHz.
 type extender struct {
 	started bool
 	last    int64

@@ -80,7 +80,8 @@ func TestReorderedAndDoubledPacketsMakeTheSameFrames(t *testing.T) {
 }
 
 func TestVideoContinuesAtTheNextKeyFrameAfterALoss(t *testing.T) {
-	p := concat(vp8(0, 0, 1, true), vp8(1, 3000, 3, false), vp8(4, 6000, 1, false), vp8(5, 9000, 1, true), vp8(6, 12000, 1, false))
+	p := concat(vp8(0, 0, 1, true), vp8(1, 3000, 3, false), vp8(4, 6000, 1, false), vp8(5, 9000, 1, true),
+		vp8(6, 12000, 1, false))
 	frames, a, s := run(t, "video/VP8", append(p[:2:2], p[3:]...)...)
 	require.Equal(t, []int64{0, 9000, 12000}, timestamps(frames), "no broken frame, and none that refers to one")
 	require.EqualValues(t, 2, a.dropped)
@@ -102,14 +103,16 @@ func TestFramesBeforeTheFirstKeyFrameAreNotKept(t *testing.T) {
 func TestPaddingIsNoFrame(t *testing.T) {
 	zeros := make([]byte, 255)
 	zeros[254] = 255
-	padding := []*rtp.Packet{{Header: rtp.Header{SequenceNumber: 0}, Payload: zeros}, {Header: rtp.Header{SequenceNumber: 1}}}
+	padding := []*rtp.Packet{{Header: rtp.Header{SequenceNumber: 0}, Payload: zeros},
+		{Header: rtp.Header{SequenceNumber: 1}}}
 	frames, a, _ := run(t, "video/VP8", concat(padding, vp8(2, 3000, 1, true))...)
 	require.Equal(t, []int64{3000}, timestamps(frames))
 	require.Zero(t, a.dropped)
 }
 
 func TestSequenceJumpBeginsAnew(t *testing.T) {
-	frames, _, s := run(t, "video/VP8", concat(vp8(10, 0, 1, true), vp8(40000, 3000, 1, true), vp8(40001, 6000, 1, false))...)
+	frames, _, s := run(t, "video/VP8", concat(vp8(10, 0, 1, true), vp8(40000, 3000, 1, true),
+		vp8(40001, 6000, 1, false))...)
 	require.Equal(t, []int64{0, 3000, 6000}, timestamps(frames))
 	require.LessOrEqual(t, s.lost, int64(1), "a jump is not a loss of thousands")
 }
@@ -126,9 +129,12 @@ func TestVP9LayersAreFramesOfTheirOwn(t *testing.T) {
 	key := []byte{0x82, 0x49, 0x83, 0x42, 0x00, 0x04, 0xf0, 0x02, 0xcf, 0x00} // 80×46, say
 	delta := []byte{0x86, 0x00}
 	packets := []*rtp.Packet{
-		{Header: rtp.Header{SequenceNumber: 0, Timestamp: 9000}, Payload: append([]byte{layers | begin | end, 0x00, 0x00}, key...)},
-		{Header: rtp.Header{SequenceNumber: 1, Timestamp: 9000, Marker: true}, Payload: append([]byte{layers | begin | end, 0x03, 0x00}, delta...)},
-		{Header: rtp.Header{SequenceNumber: 2, Timestamp: 12000, Marker: true}, Payload: append([]byte{inter | begin | end}, delta...)},
+		{Header: rtp.Header{SequenceNumber: 0, Timestamp: 9000},
+			Payload: append([]byte{layers | begin | end, 0x00, 0x00}, key...)},
+		{Header: rtp.Header{SequenceNumber: 1, Timestamp: 9000, Marker: true},
+			Payload: append([]byte{layers | begin | end, 0x03, 0x00}, delta...)},
+		{Header: rtp.Header{SequenceNumber: 2, Timestamp: 12000, Marker: true},
+			Payload: append([]byte{inter | begin | end}, delta...)},
 	}
 	frames, _, _ := run(t, "video/VP9", packets...)
 	require.Equal(t, []int64{9000 - layerLead, 9000, 12000}, timestamps(frames))
@@ -138,7 +144,8 @@ func TestVP9LayersAreFramesOfTheirOwn(t *testing.T) {
 
 func TestAudioGoesOnAfterALoss(t *testing.T) {
 	packet := func(n uint16) *rtp.Packet {
-		return &rtp.Packet{Header: rtp.Header{SequenceNumber: n, Timestamp: uint32(n) * 960}, Payload: []byte{31 << 3, 1, 2}}
+		header := rtp.Header{SequenceNumber: n, Timestamp: uint32(n) * 960}
+		return &rtp.Packet{Header: header, Payload: []byte{31 << 3, 1, 2}}
 	}
 	frames, _, s := run(t, "audio/opus", packet(0), packet(2), packet(3))
 	require.Equal(t, []int64{0, 1920, 2880}, timestamps(frames))
@@ -156,7 +163,8 @@ func FuzzPayloads(f *testing.F) {
 	f.Fuzz(func(t *testing.T, codec uint8, first, second []byte, marker bool) {
 		a := newAssembler(table[int(codec)%len(table)])
 		for n, payload := range [][]byte{first, second, first} {
-			p := &rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n / 2), Marker: marker || n == 1}, Payload: payload}
+			header := rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n / 2), Marker: marker || n == 1}
+			p := &rtp.Packet{Header: header, Payload: payload}
 			frames, _ := a.push(p, false)
 			for _, frame := range frames {
 				require.NotEmpty(t, frame.data)

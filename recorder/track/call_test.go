@@ -25,10 +25,12 @@ type simulated struct {
 	jumpAt   time.Duration
 }
 
-func newSimulated(t *testing.T, mime string, base *Timebase, ppm float64, interval time.Duration, first int64) *simulated {
+func newSimulated(t *testing.T, mime string, base *Timebase, ppm float64, interval time.Duration,
+	first int64) *simulated {
 	codec, ok := CodecOf(mime)
 	require.True(t, ok)
-	s := &simulated{sender: sender{float64(codec.ClockRate), ppm, first}, interval: interval, sequence: 65000, sent: map[int64]time.Duration{}}
+	s := &simulated{sender: sender{float64(codec.ClockRate), ppm, first}, interval: interval, sequence: 65000,
+		sent: map[int64]time.Duration{}}
 	s.Receiver = &Receiver{Codec: codec, Base: base, RequestKeyFrame: func() {},
 		Retransmit: func([]uint16) {}, Warn: func(err error) { t.Error(err) }}
 	began := time.Now()
@@ -73,8 +75,8 @@ func (s *simulated) report(now time.Duration) {
 	s.HandleRTCP(&rtcp.SenderReport{SSRC: 7, NTPTime: seconds<<32 | fraction, RTPTime: uint32(s.rtp(now))})
 }
 
-// Three hours of a call whose clocks are 200 ppm off, one each way; reports come late, and one in three not at all; both
-// timestamps wrap around, and one stream's sequence numbers jump.
+// Three hours of a call whose clocks are 200 ppm off, one each way; reports come late, and one in three not at all;
+// both timestamps wrap around, and one stream's sequence numbers jump.
 func TestThreeHoursOfACallStayInStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := &Timebase{}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// slew bounds how fast a clock is corrected: 5 ms per second of sound cannot be heard, and 30 ms per second of pictures,
-// which is a millisecond of a frame's length, cannot be seen.
+// slew bounds how fast a clock is corrected: 5 ms per second of sound cannot be heard, and 30 ms per second of
+// pictures, which is a millisecond of a frame's length, cannot be seen.
 var slew = map[Kind]float64{Audio: 0.005, Video: 0.030}
 
 const (
@@ -25,9 +25,9 @@ const (
 )
 
 // Clock maps the RTP timestamps of one track to the publisher's wall clock, by RTCP sender reports (RFC 3550 section
-// 6.4.1). Until the first report it goes by arrival: the packet with the least delay counts. From then on it follows the
-// reports, and between them the rate of the publisher's clock. Every correction after the first report is slewed, so
-// that time never jumps or runs backwards.
+// 6.4.1). Until the first report it goes by arrival: the packet with the least delay counts. From then on it follows
+// the reports, and between them the rate of the publisher's clock. Every correction after the first report is slewed,
+// so that time never jumps or runs backwards.
 type Clock struct {
 	rate float64 // Hz
 	slew float64 // seconds per second, at most
@@ -35,8 +35,7 @@ type Clock struct {
 
 	anchored bool
 	synced   bool
-	rtp      int64     // the anchor: this timestamp …
-	time     time.Time // … was this time
+	anchor   anchor
 
 	// What the reports say: at timestamp reported, the anchor's line is wrong by level, which grows by skew.
 	reported     int64
@@ -44,9 +43,19 @@ type Clock struct {
 	skew         float64 // seconds per second
 	older, newer sample  // what the skew is measured from
 
-	// The correction leads from what it was at a timestamp to what the reports say.
-	slewFrom int64
-	slewOld  time.Duration
+	slewing slewing
+}
+
+// anchor is where a clock's line begins: that timestamp was that time.
+type anchor struct {
+	rtp  int64
+	time time.Time
+}
+
+// slewing is where a correction begins, which leads from what it was at a timestamp to what the reports say.
+type slewing struct {
+	from int64
+	old  time.Duration
 }
 
 // sample is what one report said.
@@ -61,41 +70,51 @@ func NewClock(rate int64, slew float64, base *Timebase) *Clock {
 	return &Clock{rate: float64(rate), slew: slew, base: base}
 }
 
-// Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time, or if the
-// stream has begun anew.
+// Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time, or if
+// the stream has begun anew.
 func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 	at = c.base.fromLocal(at)
 	if c.anchored && at.Sub(c.At(rtp)).Abs() > discontinuity {
-		*c = Clock{rate: c.rate, slew: c.slew, base: c.base, anchored: true, rtp: rtp, time: at, slewFrom: rtp}
+		*c = Clock{
+			rate:     c.rate,
+			slew:     c.slew,
+			base:     c.base,
+			anchored: true,
+			anchor:   anchor{rtp, at},
+			slewing:  slewing{from: rtp},
+		}
 		return
 	}
+
 	if c.synced || (c.anchored && asked) {
 		return
 	}
 	if !c.anchored || at.Before(c.linear(rtp)) {
-		c.anchored, c.rtp, c.time = true, rtp, at
+		c.anchored, c.anchor = true, anchor{rtp, at}
 	}
 }
 
-// Report takes a sender report: timestamp rtp was wall-clock time ntp. Latest is the newest timestamp that the clock has
-// been asked for, whose time must not change any more; asked is false if there is none.
+// Report takes a sender report: timestamp rtp was wall-clock time ntp. Latest is the newest timestamp that the clock
+// has been asked for, whose time must not change any more; asked is false if there is none.
 func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bool) {
 	ntp = c.base.observe(ntp, arrived)
 	first := !c.synced
 	c.synced = true
 	if first && !asked {
-		c.anchored, c.rtp, c.time = true, rtp, ntp
-		c.slewFrom, c.reported = rtp, rtp
+		c.anchored, c.anchor = true, anchor{rtp, ntp}
+		c.slewing.from, c.reported = rtp, rtp
 		c.older, c.newer = sample{rtp, 0}, sample{rtp, 0}
 		return
 	}
+
 	offset := ntp.Sub(c.linear(rtp))
-	c.slewOld, c.slewFrom = c.correction(latest), latest
+	c.slewing = slewing{latest, c.correction(latest)}
 	if first {
 		c.level, c.older, c.newer = offset, sample{rtp, offset}, sample{rtp, offset}
 	} else {
 		c.follow(sample{rtp, offset})
 	}
+
 	c.reported = rtp
 }
 
@@ -126,7 +145,7 @@ func (c *Clock) Synced() bool { return c.synced }
 // At returns the time of a timestamp.
 func (c *Clock) At(rtp int64) time.Time { return c.linear(rtp).Add(c.correction(rtp)) }
 
-func (c *Clock) linear(rtp int64) time.Time { return c.time.Add(c.span(rtp - c.rtp)) }
+func (c *Clock) linear(rtp int64) time.Time { return c.anchor.time.Add(c.span(rtp - c.anchor.rtp)) }
 
 func (c *Clock) span(ticks int64) time.Duration {
 	return time.Duration(float64(ticks) / c.rate * float64(time.Second))
@@ -138,22 +157,23 @@ func (c *Clock) target(rtp int64) time.Duration {
 }
 
 func (c *Clock) correction(rtp int64) time.Duration {
-	if rtp <= c.slewFrom {
-		return c.slewOld
+	if rtp <= c.slewing.from {
+		return c.slewing.old
 	}
-	limit := time.Duration(float64(c.span(rtp-c.slewFrom)) * c.slew)
-	return c.slewOld + max(-limit, min(limit, c.target(rtp)-c.slewOld))
+	limit := time.Duration(float64(c.span(rtp-c.slewing.from)) * c.slew)
+	return c.slewing.old + max(-limit, min(limit, c.target(rtp)-c.slewing.old))
 }
 
-// A publisher's clock that is off by more than these was set anew, or is another device's: the recording's time goes on
-// by this machine's clock then. Within a session a report may come late; between two sessions nothing else explains it.
+// A publisher's clock that is off by more than these was set anew, or is another device's: the recording's time goes
+// on by this machine's clock then. Within a session a report may come late; between two sessions nothing else
+// explains it.
 const (
 	clockStep    = 3 * time.Second
 	sessionClock = 500 * time.Millisecond
 )
 
-// Timebase relates the publisher's clock to this machine's, for all tracks of one session of a participant: for tracks
-// that have no sender report yet while another one has, and for clocks that jump.
+// Timebase relates the publisher's clock to this machine's, for all tracks of one session of a participant: for
+// tracks that have no sender report yet while another one has, and for clocks that jump.
 type Timebase struct {
 	mu     sync.Mutex
 	known  bool
@@ -177,6 +197,7 @@ func (b *Timebase) observe(ntp, arrived time.Time) time.Time {
 	case !b.known || offset > b.offset:
 		b.known, b.offset = true, offset
 	}
+
 	b.before = nil // has said what it knows
 	return ntp.Add(b.shift)
 }

@@ -44,16 +44,56 @@ const (
 
 // table is the only place that knows MIME types.
 var table = []Codec{
-	{Name: "opus", MIME: "audio/opus", Kind: Audio, ClockRate: 48000, Matroska: "A_OPUS", Container: Ogg,
-		assemble: assembleOpus, starts: func([]byte) bool { return true }},
-	{Name: "vp8", MIME: "video/vp8", Kind: Video, ClockRate: 90000, Matroska: "V_VP8", Container: WebM,
-		assemble: assembleVP8, starts: startsVP8},
-	{Name: "vp9", MIME: "video/vp9", Kind: Video, ClockRate: 90000, Matroska: "V_VP9", Container: WebM,
-		assemble: assembleVP9, starts: startsVP9},
-	{Name: "h264", MIME: "video/h264", Kind: Video, ClockRate: 90000, Matroska: "V_MPEG4/ISO/AVC", Container: MP4,
-		assemble: assembleH264, starts: startsH264},
-	{Name: "av1", MIME: "video/av1", Kind: Video, ClockRate: 90000, Matroska: "V_AV1", Container: MP4,
-		assemble: assembleAV1, starts: startsAV1},
+	{
+		Name:      "opus",
+		MIME:      "audio/opus",
+		Kind:      Audio,
+		ClockRate: 48000,
+		Matroska:  "A_OPUS",
+		Container: Ogg,
+		assemble:  assembleOpus,
+		starts:    func([]byte) bool { return true },
+	},
+	{
+		Name:      "vp8",
+		MIME:      "video/vp8",
+		Kind:      Video,
+		ClockRate: 90000,
+		Matroska:  "V_VP8",
+		Container: WebM,
+		assemble:  assembleVP8,
+		starts:    startsVP8,
+	},
+	{
+		Name:      "vp9",
+		MIME:      "video/vp9",
+		Kind:      Video,
+		ClockRate: 90000,
+		Matroska:  "V_VP9",
+		Container: WebM,
+		assemble:  assembleVP9,
+		starts:    startsVP9,
+	},
+	{
+		Name:      "h264",
+		MIME:      "video/h264",
+		Kind:      Video,
+		ClockRate: 90000,
+		Matroska:  "V_MPEG4/ISO/AVC",
+		Container: MP4,
+		assemble:  assembleH264,
+		starts:    startsH264,
+	},
+	{
+		Name:      "av1",
+		MIME:      "video/av1",
+		Kind:      Video,
+		ClockRate: 90000,
+		Matroska:  "V_AV1",
+		Container: MP4,
+		assemble:  assembleAV1,
+		starts:    startsAV1,
+	},
 }
 
 // CodecOf finds a codec by its MIME type.
@@ -72,7 +112,8 @@ type Config struct {
 	Private       []byte
 	Width, Height int
 	Channels      int
-	// Reorders says that frames are sent in another order than they are shown in (H264 with B-frames; browsers send none).
+	// Reorders says that frames are sent in another order than they are shown in (H264 with B-frames; browsers send
+	// none).
 	Reorders bool
 	sps, pps []byte
 }

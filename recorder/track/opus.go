@@ -14,6 +14,7 @@ func assembleOpus(payloads [][]byte, config *Config) ([]unit, error) {
 	if samples == 0 {
 		return nil, errTruncated
 	}
+
 	channels := 1
 	if stereo := packet[0]&4 != 0; stereo || config.Channels == 2 {
 		channels = 2
@@ -34,8 +35,8 @@ func opusHead(channels int) []byte {
 	return append(head, 0, 0, 0)
 }
 
-// Silence makes an Opus packet of 20, 10, 5 or 2.5 ms that decodes to silence, mono or stereo: a fullband CELT frame in
-// which the "silence" flag is all that is coded (RFC 6716 sections 3.1 and 4.3).
+// Silence makes an Opus packet of 20, 10, 5 or 2.5 ms that decodes to silence, mono or stereo: a fullband CELT frame
+// in which the "silence" flag is all that is coded (RFC 6716 sections 3.1 and 4.3).
 func Silence(channels int, length time.Duration) []byte {
 	configuration := byte(31)
 	for longest := 20 * time.Millisecond; length < longest; longest /= 2 {

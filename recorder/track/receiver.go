@@ -21,7 +21,8 @@ const (
 
 // Source is where a track's packets come from.
 type Source interface {
-	// ReadRTP returns the next packet, a [net.Error] that is a timeout at the deadline, or io.EOF when the track has ended.
+	// ReadRTP returns the next packet, a [net.Error] that is a timeout at the deadline, or io.EOF when the track has
+	// ended.
 	ReadRTP() (*rtp.Packet, error)
 	SetReadDeadline(time.Time) error
 }
@@ -62,23 +63,33 @@ type Receiver struct {
 	// Warn reports a fault of a frame: the stream goes on without it.
 	Warn func(error)
 
-	mu        sync.Mutex // guards clock, assembler.clock and stats: reports come on a goroutine of their own
-	clock     *Clock
+	mu      sync.Mutex // guards times and packets: reports come on a goroutine of their own
+	times   times
+	packets packets
+	asked   time.Time // when a key frame was last requested
+}
+
+// times are what timestamps mean.
+type times struct {
+	clock   *Clock
+	settled bool  // a time has been settled: the clock may only be slewed from now on
+	latest  int64 // the newest timestamp whose time is settled
+}
+
+// packets are what has come, on its way into frames.
+type packets struct {
+	ssrc      uint32
 	sequencer sequencer
 	assembler *assembler
-	ssrc      uint32
-	settled   bool  // a time has been settled: the clock may only be slewed from now on
-	latest    int64 // the newest timestamp whose time is settled
-	asked     time.Time
 }
 
 // Init must be called before Run and HandleRTCP.
 func (r *Receiver) Init() {
-	r.clock = NewClock(r.Codec.ClockRate, slew[r.Codec.Kind], r.Base)
-	r.sequencer.kind = r.Codec.Kind
-	r.assembler = newAssembler(r.Codec)
+	r.times.clock = NewClock(r.Codec.ClockRate, slew[r.Codec.Kind], r.Base)
+	r.packets.sequencer.kind = r.Codec.Kind
+	r.packets.assembler = newAssembler(r.Codec)
 	if r.Stereo {
-		r.assembler.config.Channels = 2
+		r.packets.assembler.config.Channels = 2
 	}
 }
 
@@ -88,6 +99,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 		if err := r.Source.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
 			return err
 		}
+
 		p, err := r.Source.ReadRTP()
 		now := time.Now()
 		switch {
@@ -100,8 +112,10 @@ func (r *Receiver) Run(ctx context.Context) error {
 			r.drain(now.Add(patience))
 			return err
 		}
+
 		r.drain(now)
 	}
+
 	r.drain(time.Now().Add(patience))
 	return nil
 }
@@ -111,44 +125,47 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// HandleRTCP takes the track's sender reports; other packets are ignored, as are other tracks' reports, which come in the
-// same compound packet.
+// HandleRTCP takes the track's sender reports; other packets are ignored, as are other tracks' reports, which come in
+// the same compound packet.
 func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
 	report, ok := packet.(*rtcp.SenderReport)
 	if !ok || report.NTPTime == 0 {
 		return
 	}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.assembler.clock.started || report.SSRC != r.ssrc {
+
+	if !r.packets.assembler.clock.started || report.SSRC != r.packets.ssrc {
 		return // without a packet there is nothing to extend its timestamp by
 	}
-	rtp := r.assembler.clock.near(report.RTPTime)
-	r.clock.Report(rtp, ntpTime(report.NTPTime), time.Now(), r.latest, r.settled)
+
+	rtp := r.packets.assembler.clock.near(report.RTPTime)
+	r.times.clock.Report(rtp, ntpTime(report.NTPTime), time.Now(), r.times.latest, r.times.settled)
 }
 
 // Synced says that times are exact: a sender report has been seen. LiveKit sends one every 3 seconds.
 func (r *Receiver) Synced() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.clock.Synced()
+	return r.times.clock.Synced()
 }
 
 // Time is when a frame was captured, by the publisher's clock. It may still change until [Receiver.Settle].
 func (r *Receiver) Time(timestamp int64) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.clock.At(timestamp)
+	return r.times.clock.At(timestamp)
 }
 
 // Settle returns the same, for good: times up to this one will not change any more.
 func (r *Receiver) Settle(timestamp int64) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.settled || timestamp > r.latest {
-		r.settled, r.latest = true, timestamp
+	if !r.times.settled || timestamp > r.times.latest {
+		r.times.settled, r.times.latest = true, timestamp
 	}
-	return r.clock.At(timestamp)
+	return r.times.clock.At(timestamp)
 }
 
 // ntpTime converts a 64-bit NTP timestamp (RFC 5905 section 6): seconds since 1900 in 32.32 fixed point.
@@ -164,21 +181,24 @@ func (r *Receiver) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Stats{
-		Frames: r.assembler.frames, KeyFrames: r.assembler.keyFrames, Dropped: r.assembler.dropped,
-		PacketsReceived: r.sequencer.received, PacketsLost: r.sequencer.lost,
+		Frames:          r.packets.assembler.frames,
+		KeyFrames:       r.packets.assembler.keyFrames,
+		Dropped:         r.packets.assembler.dropped,
+		PacketsReceived: r.packets.sequencer.received,
+		PacketsLost:     r.packets.sequencer.lost,
 	}
 }
 
 func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ssrc = p.SSRC
-	r.sequencer.push(p, now)
+	r.packets.ssrc = p.SSRC
+	r.packets.sequencer.push(p, now)
 	if !isPadding(p.Payload) {
-		if !r.assembler.clock.started {
-			r.assembler.clock.extend(p.Timestamp)
+		if !r.packets.assembler.clock.started {
+			r.packets.assembler.clock.extend(p.Timestamp)
 		}
-		r.clock.Arrived(r.assembler.clock.near(p.Timestamp), now, r.settled)
+		r.times.clock.Arrived(r.packets.assembler.clock.near(p.Timestamp), now, r.times.settled)
 	}
 }
 
@@ -188,6 +208,7 @@ func (r *Receiver) drain(now time.Time) {
 	for _, warning := range warnings {
 		r.Warn(warning)
 	}
+
 	if len(missing) > 0 {
 		r.Retransmit(missing)
 	}
@@ -195,10 +216,15 @@ func (r *Receiver) drain(now time.Time) {
 		r.asked = now
 		r.RequestKeyFrame()
 	}
+
 	for _, f := range frames {
 		r.Emit(Frame{
-			Data: f.data, Key: f.key, Config: f.config, Timestamp: f.timestamp, AfterLoss: f.afterLoss,
-			Duration: time.Duration(f.duration) * time.Second / time.Duration(r.Codec.ClockRate),
+			Data:      f.data,
+			Key:       f.key,
+			Config:    f.config,
+			Timestamp: f.timestamp,
+			AfterLoss: f.afterLoss,
+			Duration:  time.Duration(f.duration) * time.Second / time.Duration(r.Codec.ClockRate),
 		})
 	}
 }
@@ -206,16 +232,19 @@ func (r *Receiver) drain(now time.Time) {
 func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, missing []uint16, needKey bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	for {
-		p, hole, ok := r.sequencer.pop(now)
+		p, hole, ok := r.packets.sequencer.pop(now)
 		if !ok {
 			break
 		}
-		complete, err := r.assembler.push(p, hole)
+		complete, err := r.packets.assembler.push(p, hole)
 		if err != nil {
 			warnings = append(warnings, err)
 		}
 		frames = append(frames, complete...)
 	}
-	return frames, warnings, r.sequencer.missing(now), r.assembler.needKey && r.sequencer.received > 0
+
+	needKey = r.packets.assembler.needKey && r.packets.sequencer.received > 0
+	return frames, warnings, r.packets.sequencer.missing(now), needKey
 }

@@ -46,6 +46,7 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 		s.started, s.held, s.ask = true, map[int64]arrival{}, map[int64]time.Time{}
 		s.next = int64(p.SequenceNumber)
 	}
+
 	sequence := s.next + int64(int16(p.SequenceNumber-uint16(s.next)))
 	switch distance := sequence - s.next; {
 	case distance < -restart || distance > restart:
@@ -56,9 +57,11 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 	case distance < 0:
 		return // a double, or later than our patience: counted as lost already
 	}
+
 	if _, double := s.held[sequence]; double {
 		return
 	}
+
 	s.received++
 	s.held[sequence] = arrival{p, now}
 }
@@ -70,10 +73,12 @@ func (s *sequencer) pop(now time.Time) (p *rtp.Packet, hole, ok bool) {
 		s.next++
 		return a.packet, false, true
 	}
+
 	first, found := s.firstHeld()
 	if !found || now.Sub(s.held[first].at) < patience {
 		return nil, false, false
 	}
+
 	s.lost += first - s.next
 	s.next = first + 1
 	a := s.held[first]
@@ -90,16 +95,19 @@ func (s *sequencer) firstHeld() (first int64, found bool) {
 	return first, found
 }
 
-// missing returns the sequence numbers to ask for now (RFC 4585 section 6.2.1): those that later packets have overtaken.
+// missing returns the sequence numbers to ask for now (RFC 4585 section 6.2.1): those that later packets have
+// overtaken.
 func (s *sequencer) missing(now time.Time) (numbers []uint16) {
 	if len(s.held) == 0 {
 		clear(s.ask)
 		return nil
 	}
+
 	newest := s.next
 	for sequence := range s.held {
 		newest = max(newest, sequence)
 	}
+
 	for sequence := s.next; sequence < newest && len(numbers) < maxAsked; sequence++ {
 		if _, here := s.held[sequence]; here {
 			continue
@@ -112,10 +120,12 @@ func (s *sequencer) missing(now time.Time) (numbers []uint16) {
 			numbers = append(numbers, uint16(sequence))
 		}
 	}
+
 	for sequence := range s.ask {
 		if sequence < s.next {
 			delete(s.ask, sequence)
 		}
 	}
+
 	return numbers
 }

@@ -32,6 +32,7 @@ func assembleVP8(payloads [][]byte, config *Config) ([]unit, error) {
 		}
 		frame = append(frame, part...)
 	}
+
 	if len(frame) < 3 {
 		return nil, errTruncated
 	}
@@ -42,14 +43,15 @@ func assembleVP8(payloads [][]byte, config *Config) ([]unit, error) {
 	if len(frame) < 10 || !bytes.Equal(frame[3:6], []byte{0x9d, 0x01, 0x2a}) {
 		return nil, errTruncated
 	}
+
 	config.Width = int(binary.LittleEndian.Uint16(frame[6:]) & 0x3fff)
 	config.Height = int(binary.LittleEndian.Uint16(frame[8:]) & 0x3fff)
 	return []unit{{data: frame, key: true}}, nil
 }
 
-// VP9: RFC 9628. With spatial layers a picture is several frames, of which a WebRTC receiver shows the last one only. In a
-// file, ffmpeg and others show all of them; as a superframe they would share one timestamp, which decoders complain of.
-// So each layer is a frame of its own, the lower ones layerLead apart before the picture's time.
+// VP9: RFC 9628. With spatial layers a picture is several frames, of which a WebRTC receiver shows the last one only.
+// In a file, ffmpeg and others show all of them; as a superframe they would share one timestamp, which decoders
+// complain of. So each layer is a frame of its own, the lower ones layerLead apart before the picture's time.
 
 // layerLead is 1 ms of the 90 kHz clock.
 const layerLead = 90
@@ -68,6 +70,7 @@ func assembleVP9(payloads [][]byte, config *Config) ([]unit, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read payload descriptor: %w", err)
 		}
+
 		switch {
 		case p.B:
 			layers = append(layers, bytes.Clone(part))
@@ -77,6 +80,7 @@ func assembleVP9(payloads [][]byte, config *Config) ([]unit, error) {
 			layers[len(layers)-1] = append(layers[len(layers)-1], part...)
 		}
 	}
+
 	units := make([]unit, len(layers))
 	for i, layer := range layers {
 		var header vp9.Header
@@ -89,6 +93,7 @@ func assembleVP9(payloads [][]byte, config *Config) ([]unit, error) {
 		}
 		units[i] = unit{data: layer, key: key, early: int64(len(layers)-1-i) * layerLead}
 	}
+
 	return units, nil
 }
 
@@ -109,13 +114,16 @@ func assembleH264(payloads [][]byte, config *Config) ([]unit, error) {
 		}
 		frame = append(frame, part...)
 	}
+
 	if len(frame) == 0 {
 		return nil, errTruncated
 	}
+
 	var nals h264.AVCC
 	if err := nals.Unmarshal(frame); err != nil {
 		return nil, fmt.Errorf("read NAL units: %w", err)
 	}
+
 	key := false
 	for _, nal := range nals {
 		switch h264.NALUType(nal[0] & 0x1f) {
@@ -127,6 +135,7 @@ func assembleH264(payloads [][]byte, config *Config) ([]unit, error) {
 			key = true
 		}
 	}
+
 	if key {
 		if err := configureH264(config); err != nil {
 			return nil, err
@@ -141,23 +150,28 @@ func configureH264(config *Config) error {
 	if len(config.sps) < 4 || len(config.pps) == 0 {
 		return errors.New("key frame without parameter sets")
 	}
+
 	var sps h264.SPS
 	if err := sps.Unmarshal(config.sps); err != nil {
 		return fmt.Errorf("read SPS: %w", err)
 	}
+
 	config.Width, config.Height = sps.Width(), sps.Height()
-	config.Reorders = sps.VUI != nil && sps.VUI.BitstreamRestriction != nil && sps.VUI.BitstreamRestriction.MaxNumReorderFrames > 0
+	config.Reorders = sps.VUI != nil && sps.VUI.BitstreamRestriction != nil &&
+		sps.VUI.BitstreamRestriction.MaxNumReorderFrames > 0
 	record := []byte{1, config.sps[1], config.sps[2], config.sps[3], 0xfc | 3, 0xe0 | 1}
 	record = binary.BigEndian.AppendUint16(record, uint16(len(config.sps)))
 	record = append(record, config.sps...)
 	record = append(record, 1)
 	record = binary.BigEndian.AppendUint16(record, uint16(len(config.pps)))
 	record = append(record, config.pps...)
+
 	switch sps.ProfileIdc {
 	case 100, 110, 122, 144:
 		record = append(record, 0xfc|byte(sps.ChromaFormatIdc), 0xf8|byte(sps.BitDepthLumaMinus8),
 			0xf8|byte(sps.BitDepthChromaMinus8), 0)
 	}
+
 	config.Private = record
 	return nil
 }
@@ -178,6 +192,7 @@ func assembleAV1(payloads [][]byte, config *Config) ([]unit, error) {
 		if p.Z != continues {
 			return nil, errTruncated
 		}
+
 		for i, element := range p.OBUElements {
 			if i == 0 && p.Z && len(obus) > 0 {
 				obus[len(obus)-1] = append(obus[len(obus)-1], element...)
@@ -185,17 +200,21 @@ func assembleAV1(payloads [][]byte, config *Config) ([]unit, error) {
 				obus = append(obus, bytes.Clone(element))
 			}
 		}
+
 		continues = p.Y
 	}
+
 	if continues {
 		return nil, errTruncated
 	}
+
 	var frame []byte
 	key := false
 	for _, obu := range obus {
 		if len(obu) == 0 {
 			continue
 		}
+
 		switch av1.OBUType(obu[0] >> 3 & 0x0f) {
 		case obuTemporalDelimiter, obuTileList, obuPadding:
 			continue
@@ -205,12 +224,15 @@ func assembleAV1(payloads [][]byte, config *Config) ([]unit, error) {
 				return nil, err
 			}
 		}
+
 		sized, err := withSize(obu)
 		if err != nil {
 			return nil, err
 		}
+
 		frame = append(frame, sized...)
 	}
+
 	return []unit{{data: frame, key: key}}, nil
 }
 
@@ -231,9 +253,11 @@ func withSize(obu []byte) ([]byte, error) {
 	if len(obu) < header {
 		return nil, errTruncated
 	}
+
 	if obu[0]&hasSize != 0 {
 		return obu, nil
 	}
+
 	size := av1.LEB128(len(obu) - header)
 	sized := make([]byte, header+size.MarshalSize(), len(obu)+size.MarshalSize())
 	copy(sized, obu[:header])
@@ -248,10 +272,12 @@ func configureAV1(config *Config, obu []byte) error {
 	if err := header.Unmarshal(obu); err != nil {
 		return fmt.Errorf("read sequence header: %w", err)
 	}
+
 	sized, err := withSize(obu)
 	if err != nil {
 		return err
 	}
+
 	config.Width, config.Height = header.Width(), header.Height()
 	color := header.ColorConfig
 	record := []byte{0x81, header.SeqProfile<<5 | header.SeqLevelIdx[0]&0x1f, 0, 0}
@@ -261,6 +287,7 @@ func configureAV1(config *Config, obu []byte) error {
 			record[2] |= 1 << (bit + 2)
 		}
 	}
+
 	config.Private = append(record, sized...)
 	return nil
 }

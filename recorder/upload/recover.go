@@ -5,204 +5,157 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"livekit-recorder/shared/ledger"
+	"time"
 )
 
+// Recovering is tried that often, with settling between: a completion by somebody else may be under way, during which
+// neither the upload nor the object is to be seen everywhere, and whoever loses finds the object next time.
+const (
+	recoverTries = 4
+	settling     = time.Second
+)
+
+// errMoved says that an upload's owner has gone on with it meanwhile.
+var errMoved = errors.New("parts have come")
+
+// Recovered is the object that there is after a recovery.
+type Recovered struct {
+	Size  int64  // bytes
+	Whole bool   // it was there already, finished by somebody else
+	Tag   string // of the object, for [S3.Replace]
+	// Written is when the last of what it was made of came into the bucket, or it itself did, if it was there already.
+	Written time.Time
+}
+
 // Recover makes a file that a recorder was uploading when it vanished appear in the bucket: from the parts of its
-// multipart upload and the tail objects behind them. It returns the file's size in bytes, or [ledger.ErrNotFound] if
-// nothing ever reached the bucket. Whole says that the file was there already. It may be called again if it fails.
-func (s *S3) Recover(ctx context.Context, name, container string) (size int64, whole bool, err error) {
-	key := s.Key(name)
-	upload, err := s.unfinished(ctx, key)
-	if err != nil {
-		return 0, false, err
+// multipart upload and the tail objects behind them. [ErrNotFound] says that nothing ever reached the bucket. It may be
+// called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the object when
+// it finishes, and stores what is missing in it.
+func (s *S3) Recover(ctx context.Context, name, container string) (Recovered, error) {
+	for try := 1; ; try++ {
+		recovered, err := s.recover(ctx, name, container)
+		if err == nil || try == recoverTries || errors.Is(err, ErrNotFound) && try > 1 {
+			return recovered, err
+		}
+
+		select {
+		case <-ctx.Done():
+			return recovered, err
+		case <-time.After(settling):
+		}
 	}
-	chunks, err := s.tails(ctx, name)
+}
+
+func (s *S3) recover(ctx context.Context, name, container string) (Recovered, error) {
+	o := s.object(name, container)
+	upload, err := s.best(ctx, o)
 	if err != nil {
-		return 0, false, err
+		return Recovered{}, err
 	}
-	size, whole, err = s.exists(ctx, key)
+	tails, err := s.listTails(ctx, name)
+	if err != nil {
+		return Recovered{}, err
+	}
+	// The object last: an upload that has just been completed is not listed any more, but here.
+	there, err := s.look(ctx, o.key)
+	if err != nil {
+		return Recovered{}, err
+	}
+
+	whole := there.there && upload.bytes <= there.holds
+	if !whole {
+		if there, err = s.assemble(ctx, upload, tails, condition{there.tag}); err != nil {
+			return Recovered{}, err
+		}
+	}
+	if err := errors.Join(s.abortAll(ctx, o.key), s.remove(ctx, tails)); err != nil {
+		return Recovered{}, err
+	}
+	recovered := Recovered{Size: there.size, Whole: whole, Tag: there.tag, Written: there.written}
+	if !whole {
+		recovered.Written = upload.written
+		for _, c := range tails {
+			recovered.Written = later(recovered.Written, c.written)
+		}
+	}
+	return recovered, nil
+}
+
+// assemble makes the object, and returns it as it is then.
+func (s *S3) assemble(ctx context.Context, upload multipart, tails []chunk, c condition) (found, error) {
+	chain := follow(tails, upload.bytes)
+	size := upload.bytes + length(chain)
+
+	var failed error
+	switch {
+	case size == 0 && len(tails) > 0: // they follow parts that were there: somebody completes them at this moment
+		return found{}, fmt.Errorf("recover %s: %w", upload.key, errMoved)
+	case size == 0:
+		return found{}, s.nothing(ctx, upload.key)
+	case upload.bytes == 0:
+		failed = s.join(ctx, upload.object, chain, c)
+	default:
+		failed = s.end(ctx, upload, chain, c)
+	}
+
+	there, err := s.look(ctx, upload.key)
 	switch {
 	case err != nil:
-	case whole && upload != "": // the one of a repair that was cut off
-		err = s.abort(ctx, key, upload)
-	case whole:
-	case upload != "":
-		err = s.finish(ctx, key, container, upload, chunks)
-	case len(chunks) > 0:
-		err = s.join(ctx, key, container, chunks)
+		return found{}, errors.Join(failed, err)
+	case failed != nil && there.there && there.tag != c.tag && there.size == size:
+		return there, nil // only the answer was lost; or another recorder has made the same
+	case failed != nil:
+		return found{}, failed
+	case !there.there:
+		return found{}, fmt.Errorf("recover %s: %w", upload.key, ErrNotFound)
 	}
-	if err == nil && !whole {
-		var there bool
-		if size, there, err = s.exists(ctx, key); err == nil && !there {
-			err = fmt.Errorf("recover %s: %w", key, ledger.ErrNotFound)
-		}
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	return size, whole, s.remove(ctx, chunks)
+	return there, nil
 }
 
-// exists says whether there is an object, and its size in bytes.
-func (s *S3) exists(ctx context.Context, key string) (size int64, there bool, err error) {
-	head, err := s.Client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.Bucket, Key: &key})
-	var missing *types.NotFound
-	switch {
-	case errors.As(err, &missing):
-		return 0, false, nil
-	case err != nil:
-		return 0, false, fmt.Errorf("look for %s: %w", key, err)
+// nothing throws away uploads that were created, and nothing more.
+func (s *S3) nothing(ctx context.Context, key string) error {
+	if err := s.abortAll(ctx, key); err != nil {
+		return err
 	}
-	return aws.ToInt64(head.ContentLength), true, nil
+	return fmt.Errorf("recover %s: %w", key, ErrNotFound)
 }
 
-// Resume goes on with a file that a recorder on this disk was uploading when it was killed: the parts that had arrived, and
-// the rest from the file. [Upload.Finish] must follow. [ledger.ErrSuperseded] says that another recorder has recovered it.
-func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload, error) {
-	u := s.newUpload(path, name, container)
-	close(u.done) // the file does not grow any more
-	_, there, err := s.exists(ctx, u.key)
-	if err != nil {
-		return nil, err
-	}
-	if there {
-		return nil, fmt.Errorf("resume %s: %w", u.key, ledger.ErrSuperseded)
-	}
-	if u.id, err = s.unfinished(ctx, u.key); err != nil {
-		return nil, err
-	}
-	if u.chunks, err = s.tails(ctx, name); err != nil {
-		return nil, err
-	}
-	if u.id != "" {
-		u.etags, u.uploaded, err = s.arrived(ctx, u.key, u.id)
-	}
-	return u, err
-}
-
-// arrived lists the parts of an upload that follow each other from the first on, and how many bytes they are.
-func (s *S3) arrived(ctx context.Context, key, upload string) (parts []types.CompletedPart, bytes int64, err error) {
-	pages := s3.NewListPartsPaginator(s.Client, &s3.ListPartsInput{Bucket: &s.Bucket, Key: &key, UploadId: &upload})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, 0, fmt.Errorf("list parts: %w", err)
-		}
-		for _, p := range page.Parts {
-			if aws.ToInt32(p.PartNumber) == int32(len(parts))+1 {
-				parts = append(parts, types.CompletedPart{PartNumber: p.PartNumber, ETag: p.ETag})
-				bytes += aws.ToInt64(p.Size)
-			}
-		}
-	}
-	return parts, bytes, nil
-}
-
-// unfinished finds the multipart upload of a key: there is one at most, for a recorder begins one only.
-func (s *S3) unfinished(ctx context.Context, key string) (upload string, err error) {
-	pages := s3.NewListMultipartUploadsPaginator(s.Client, &s3.ListMultipartUploadsInput{Bucket: &s.Bucket, Prefix: &key})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return "", fmt.Errorf("list multipart uploads: %w", err)
-		}
-		for _, u := range page.Uploads {
-			if aws.ToString(u.Key) == key {
-				upload = aws.ToString(u.UploadId)
-			}
-		}
-	}
-	return upload, nil
-}
-
-// finish completes a multipart upload: the parts that follow each other from the first on, and what is behind them.
-func (s *S3) finish(ctx context.Context, key, container, upload string, chunks []chunk) error {
-	parts, uploaded, err := s.arrived(ctx, key, upload)
+// end completes a multipart upload: the parts that follow each other from the first on, and the tail objects behind
+// them. These get the last of all numbers, because a living owner may upload parts at this moment.
+func (s *S3) end(ctx context.Context, upload multipart, chain []chunk, c condition) error {
+	now := upload
+	n := max(int32(len(now.parts))+1, int32(maximumPart-(length(chain)-1)/s.block()))
+	err := s.blocks(ctx, chain, func(block []byte) error {
+		tag, err := upload.send(ctx, n, bytes.NewReader(block), int64(len(block)))
+		upload.add(n, tag, int64(len(block)))
+		n++
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if len(parts) == 0 { // it was created, and nothing more
-		if err := s.abort(ctx, key, upload); err != nil || len(chunks) == 0 {
+
+	listed := now.parts
+	if err := now.arrive(ctx); err != nil {
+		return err
+	}
+	if !same(now.parts, listed) {
+		return fmt.Errorf("complete multipart upload: %w", errMoved)
+	}
+	return upload.complete(ctx, c)
+}
+
+// join makes a file of tail objects alone: it had not filled a part yet, or the bucket had refused its parts.
+func (s *S3) join(ctx context.Context, o object, chain []chunk, c condition) error {
+	if length(chain) > s.block() {
+		upload := multipart{object: o, s3: s}
+		if err := upload.create(ctx); err != nil {
 			return err
 		}
-		return s.join(ctx, key, container, chunks)
+		return s.end(ctx, upload, chain, c)
 	}
-	var tail bytes.Buffer // less than a part
-	if err := s.readChain(ctx, chunks, follow(chunks, uploaded), &tail); err != nil {
-		return err
-	}
-	if tail.Len() > 0 {
-		n := int32(len(parts)) + 1
-		out, err := s.Client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &s.Bucket, Key: &key, UploadId: &upload, PartNumber: &n, Body: bytes.NewReader(tail.Bytes()),
-		})
-		if err != nil {
-			return fmt.Errorf("upload part %d: %w", n, err)
-		}
-		parts = append(parts, types.CompletedPart{PartNumber: &n, ETag: out.ETag})
-	}
-	_, err = s.Client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: &s.Bucket, Key: &key, UploadId: &upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+
+	return s.blocks(ctx, chain, func(block []byte) error {
+		return s.put(ctx, o, c, bytes.NewReader(block), int64(len(block)))
 	})
-	if err != nil {
-		return fmt.Errorf("complete multipart upload: %w", err)
-	}
-	return nil
-}
-
-func (s *S3) abort(ctx context.Context, key, upload string) error {
-	_, err := s.Client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.Bucket, Key: &key, UploadId: &upload})
-	if err != nil {
-		return fmt.Errorf("abort multipart upload: %w", err)
-	}
-	return nil
-}
-
-// join makes a file of tail objects alone: it had not filled a part yet.
-func (s *S3) join(ctx context.Context, key, container string, chunks []chunk) error {
-	var whole bytes.Buffer
-	if err := s.readChain(ctx, chunks, follow(chunks, 0), &whole); err != nil {
-		return err
-	}
-	if whole.Len() == 0 {
-		return fmt.Errorf("recover %s: %w", key, ledger.ErrNotFound)
-	}
-	_, err := s.Client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &s.Bucket, Key: &key, Body: bytes.NewReader(whole.Bytes()), ContentType: aws.String(contentTypes[container]),
-	})
-	if err != nil {
-		return fmt.Errorf("put object: %w", err)
-	}
-	return nil
-}
-
-// Fetch copies a file from the bucket to path.
-func (s *S3) Fetch(ctx context.Context, name, path string) error {
-	key := s.Key(name)
-	out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key})
-	if err != nil {
-		return fmt.Errorf("get object: %w", err)
-	}
-	defer out.Body.Close()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make scratch directory: %w", err)
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("fetch file: %w", err)
-	}
-	_, err = io.Copy(file, out.Body)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("fetch file: %w", err)
-	}
-	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/ledger"
 )
 
 // vanish stops an upload where it is, as if its machine were gone.
@@ -26,7 +25,7 @@ func left(t *testing.T, s *S3) (uploads, tails int) {
 	t.Helper()
 	out, err := s.Client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.Bucket})
 	require.NoError(t, err)
-	chunks, err := s.tails(t.Context(), "a/b.webm")
+	chunks, err := s.listTails(t.Context(), "a/b.webm")
 	require.NoError(t, err)
 	return len(out.Uploads), len(chunks)
 }
@@ -41,7 +40,7 @@ func TestRecoveredFileHasEverythingThatWasStored(t *testing.T) {
 		"tails only":                          {[]int{100, 2 * mib, 1000}, 2*mib + 1100},
 		"tails across the border of a part":   {[]int{4 * mib, 2 * mib, 100}, 6*mib + 100},
 		"parts and tails":                     {[]int{12 * mib, 1 * mib, 2 * mib, 100}, 15*mib + 100},
-		"parts alone, the next just complete": {[]int{2 * minimumPart}, 2 * minimumPart},
+		"parts alone, the next just complete": {[]int{2 * smallestPart}, 2 * smallestPart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _, storage := bucket(t)
@@ -52,46 +51,32 @@ func TestRecoveredFileHasEverythingThatWasStored(t *testing.T) {
 				require.Eventually(t, func() bool {
 					u.mu.Lock()
 					defer u.mu.Unlock()
-					return u.uploaded == int64(len(file.content)/minimumPart*minimumPart)
+					return u.parts.bytes == int64(len(file.content)/smallestPart*smallestPart)
 				}, 20*time.Second, 10*time.Millisecond)
-				require.NoError(t, u.putTail(t.Context()))
+				require.NoError(t, u.do(t.Context(), u.putTail))
 			}
 			vanish(u)
 			file.grow(t, 777) // is lost with the machine
-			size, whole, err := s.Recover(t.Context(), "a/b.webm", "webm")
+			recovered, err := s.Recover(t.Context(), "a/b.webm", "webm")
 			require.NoError(t, err)
-			require.False(t, whole)
-			require.EqualValues(t, c.stays, size)
+			require.False(t, recovered.Whole)
+			require.EqualValues(t, c.stays, recovered.Size)
 			stored, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 			require.NoError(t, err)
 			require.Equal(t, file.content[:c.stays], stored)
 			uploads, tails := left(t, s)
 			require.Zero(t, uploads+tails, "nothing is left over")
-			again, _, err := s.Recover(t.Context(), "a/b.webm", "webm")
+			again, err := s.Recover(t.Context(), "a/b.webm", "webm")
 			require.NoError(t, err, "it may be done twice")
-			require.Equal(t, size, again)
+			require.Equal(t, Recovered{Size: recovered.Size, Whole: true, Tag: recovered.Tag}, again)
 		})
 	}
 }
 
 func TestNothingStoredIsNothingRecovered(t *testing.T) {
 	s, _, _ := bucket(t)
-	_, _, err := s.Recover(t.Context(), "a/b.webm", "webm")
-	require.ErrorIs(t, err, ledger.ErrNotFound)
-}
-
-// A recorder that was taken for dead, and is not, finds its upload completed by somebody else.
-func TestRecorderThatWasTakenForDeadIsToldSo(t *testing.T) {
-	s, _, _ := bucket(t)
-	file := newFile(t)
-	u := s.Begin(file.Name(), "a/b.webm", "webm")
-	file.grow(t, 7<<20)
-	require.Eventually(t, func() bool { uploads, _ := left(t, s); return uploads == 1 }, 20*time.Second, 10*time.Millisecond)
-	require.NoError(t, u.advance(t.Context()))
-	_, _, err := s.Recover(t.Context(), "a/b.webm", "webm")
-	require.NoError(t, err)
-	_, err = u.Finish(t.Context())
-	require.ErrorIs(t, err, ledger.ErrSuperseded)
+	_, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	require.ErrorIs(t, err, ErrNotFound)
 }
 
 // A finished file leaves no tail objects, and a file that was finished is not recovered.
@@ -101,16 +86,16 @@ func TestFinishedFileLeavesNoTails(t *testing.T) {
 	u := s.Begin(file.Name(), "a/b.webm", "webm")
 	for range 3 {
 		file.grow(t, 3<<20)
-		require.NoError(t, u.putTail(t.Context()))
+		require.NoError(t, u.do(t.Context(), u.putTail))
 	}
-	_, err := u.Finish(t.Context())
+	_, _, err := u.Finish(t.Context())
 	require.NoError(t, err)
 	uploads, tails := left(t, s)
 	require.Zero(t, uploads+tails)
-	size, whole, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	recovered, err := s.Recover(t.Context(), "a/b.webm", "webm")
 	require.NoError(t, err)
-	require.True(t, whole)
-	require.EqualValues(t, 9<<20, size)
+	require.True(t, recovered.Whole)
+	require.EqualValues(t, 9<<20, recovered.Size)
 }
 
 // A recorder that is started again on the disk of a killed one finishes its uploads: nothing is missing.
@@ -124,47 +109,41 @@ func TestResumedUploadHasTheWholeFile(t *testing.T) {
 			require.Eventually(t, func() bool {
 				u.mu.Lock()
 				defer u.mu.Unlock()
-				return u.uploaded == int64(size/minimumPart*minimumPart)
+				return u.parts.bytes == int64(size/smallestPart*smallestPart)
 			}, 20*time.Second, 10*time.Millisecond)
-			require.NoError(t, u.putTail(t.Context()))
+			require.NoError(t, u.do(t.Context(), u.putTail))
 			vanish(u)
 			file.grow(t, 6<<20)
 			file.patch(t) // by ffmpeg, whose input has ended
 			resumed, err := s.Resume(t.Context(), file.Name(), "a/b.webm", "webm")
 			require.NoError(t, err)
-			stored, err := resumed.Finish(t.Context())
-			require.NoError(t, err)
-			require.EqualValues(t, len(file.content), stored)
-			content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
-			require.NoError(t, err)
-			require.Equal(t, file.content, content)
+			finishesWhole(t, resumed, storage, file)
 			uploads, tails := left(t, s)
 			require.Zero(t, uploads+tails)
-			_, err = s.Resume(t.Context(), file.Name(), "a/b.webm", "webm")
-			require.ErrorIs(t, err, ledger.ErrSuperseded, "it is there already")
 		})
 	}
 }
 
-// A recorder that vanishes between storing a file and tidying up has lost nothing, and nothing is made of the leftovers.
+// A recorder that vanishes between storing a file and tidying up has lost nothing, and nothing is made of the
+// leftovers.
 func TestStoredFileIsNotReplacedByItsLeftovers(t *testing.T) {
 	s, _, storage := bucket(t)
 	file := newFile(t)
 	u := s.Begin(file.Name(), "a/b.webm", "webm")
 	file.grow(t, 1000)
-	require.NoError(t, u.putTail(t.Context()))
+	require.NoError(t, u.do(t.Context(), u.putTail))
 	file.grow(t, 1000)
-	u.chunks, u.stored = nil, false // it does not come to remove them
-	_, err := u.Finish(t.Context())
+	vanish(u)
+	u.tails = tails{} // it does not come to remove them
+	_, _, err := u.Finish(t.Context())
 	require.NoError(t, err)
-	_, err = s.Client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &s.Bucket, Key: &u.key})
-	require.NoError(t, err)
+	require.NoError(t, (&multipart{object: u.parts.object, s3: s}).create(t.Context()))
 	uploads, tails := left(t, s)
 	require.Equal(t, 2, uploads+tails)
-	size, whole, err := s.Recover(t.Context(), "a/b.webm", "webm")
+	recovered, err := s.Recover(t.Context(), "a/b.webm", "webm")
 	require.NoError(t, err)
-	require.True(t, whole)
-	require.EqualValues(t, 2000, size)
+	require.True(t, recovered.Whole)
+	require.EqualValues(t, 2000, recovered.Size)
 	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 	require.NoError(t, err)
 	require.Equal(t, file.content, content)
@@ -175,12 +154,15 @@ func TestStoredFileIsNotReplacedByItsLeftovers(t *testing.T) {
 // finishesWhole finishes an upload, and checks that all of its file is stored.
 func finishesWhole(t *testing.T, u *Upload, storage *stack.Stack, file *recordingFile) {
 	t.Helper()
-	size, err := u.Finish(t.Context())
+	name, size, err := u.Finish(t.Context())
 	require.NoError(t, err)
+	require.Equal(t, "a/b.webm", name)
 	require.EqualValues(t, len(file.content), size)
 	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 	require.NoError(t, err)
-	require.Equal(t, file.content, content)
+	require.True(t, bytes.Equal(file.content, content))
+	require.NoFileExists(t, file.Name())
+	require.NoFileExists(t, notePath(file.Name()))
 }
 
 // An answer that gets lost does not make a stored file a lost one.
@@ -190,10 +172,10 @@ func TestCompletionWhoseAnswerIsLostCounts(t *testing.T) {
 	u := s.Begin(file.Name(), "a/b.webm", "webm")
 	file.grow(t, 7<<20)
 	vanish(u)
-	require.NoError(t, u.advance(t.Context()))
+	require.NoError(t, u.do(t.Context(), u.advance))
 	size, err := u.size()
 	require.NoError(t, err)
-	require.NoError(t, u.complete(t.Context(), size)) // and nobody hears of it
+	require.NoError(t, u.makeObject(t.Context(), size, condition{})) // and nobody hears of it
 	finishesWhole(t, u, storage, file)
 }
 
@@ -242,12 +224,12 @@ func TestTailsWhoseAnswerIsLostGo(t *testing.T) {
 		return answer(r, http.StatusServiceUnavailable)
 	}
 	file.grow(t, 1000)
-	require.Error(t, u.putTail(t.Context()))
+	require.Error(t, u.do(t.Context(), u.putTail))
 	file.grow(t, 1000)
-	require.Error(t, u.putTail(t.Context()))
+	require.Error(t, u.do(t.Context(), u.putTail))
 	_, tails := left(t, s)
 	require.Equal(t, 1, tails)
-	_, err := u.Finish(t.Context())
+	_, _, err := u.Finish(t.Context())
 	require.NoError(t, err)
 	uploads, tails := left(t, s)
 	require.Zero(t, uploads+tails)

@@ -1,7 +1,9 @@
 package upload
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,93 +15,143 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/document"
 )
 
-// tailInterval is how often what is in no part of the upload yet is put into the bucket, as objects of its own beside the
-// files: .tails/FILE/OFFSET. With the seconds that frames wait for each other, and in ffmpeg, at most 10 seconds are lost
-// with a machine.
+// tailInterval is how often what is in no part of the upload yet is put into the bucket, as objects of its own beside
+// the files: .tails/FILE/OFFSET. With the seconds that frames wait for each other, and in ffmpeg, at most 10 seconds
+// are lost with a machine.
 const tailInterval = 5 * time.Second
 
-// chunk is one such object: the file's bytes from start to end.
-type chunk struct {
-	key        string
-	start, end int64
+// tailDirectory is where they are.
+const tailDirectory = ".tails/"
+
+// tails are such objects of one file.
+type tails struct {
+	stored []chunk // in order of their starts
+	unsure []chunk // those that may be in the bucket: storing them has failed
 }
 
-func (s *S3) tailPrefix(name string) string { return ledger.Join(s.Directory, ".tails/"+name+"/") }
+// chunk is one of them, or its end: the file's bytes from start to end.
+type chunk struct {
+	key   string
+	skip  int64 // bytes of the object before start
+	start int64
+	end   int64
+	// written is when it came into the bucket.
+	written time.Time
+}
 
-// putTail puts what has been written since the last time into the bucket.
+// length is how many bytes some that follow each other have.
+func length(chain []chunk) (bytes int64) {
+	for _, c := range chain {
+		bytes += c.end - c.start
+	}
+	return bytes
+}
+
+func (s *S3) tailPrefix(name string) string {
+	return document.Join(s.Directory, tailDirectory+name+"/")
+}
+
+// block is the most that one tail object has, and that is kept of them in memory, in bytes.
+func (s *S3) block() int64 { return 2 * s.least() }
+
+// putTail puts what has been written since the last time into the bucket, but for what fills a part, and is uploaded as
+// such at the next opportunity.
 func (u *Upload) putTail(ctx context.Context) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	if u.sent.lost {
+		u.sent.lost = false // that is for parts to find out again
+		return nil
+	}
+
 	size, err := u.size()
 	if err != nil {
 		return err
 	}
-	start := u.uploaded
-	if n := len(u.chunks); n > 0 {
-		start = max(start, u.chunks[n-1].end)
+	start := u.wholeParts(size)
+	if n := len(u.tails.stored); n > 0 {
+		start = max(start, u.tails.stored[n-1].end)
 	}
-	if size <= start {
-		return nil
+
+	for start < size {
+		end := min(size, start+u.s3.block())
+		if err := u.putChunk(ctx, start, end); err != nil {
+			return err
+		}
+		start = end
 	}
-	c := chunk{key: fmt.Sprintf("%s%015d", u.s3.tailPrefix(u.name), start), start: start, end: size}
-	length := size - start
-	_, err = u.s3.Client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &u.s3.Bucket, Key: &c.key, Body: io.NewSectionReader(u.file, start, length), ContentLength: &length,
-	})
-	if err != nil {
-		u.unsure = append(u.unsure, c) // only the answer may have been lost
-		return fmt.Errorf("put tail: %w", err)
-	}
-	u.chunks = append(u.chunks, c)
 	return nil
 }
 
-// dropTails removes the tail objects that the parts up to an offset have made superfluous.
-func (u *Upload) dropTails(ctx context.Context, uploaded int64) error {
-	superfluous := func(c chunk) bool { return c.end <= uploaded }
-	needed := slices.DeleteFunc(slices.Clone(u.chunks), superfluous)
-	unsure := slices.DeleteFunc(slices.Clone(u.unsure), superfluous)
-	if len(needed) == len(u.chunks) && len(unsure) == len(u.unsure) {
-		return nil
+// wholeParts is where the parts that can be uploaded end, if the file has that size.
+func (u *Upload) wholeParts(size int64) int64 {
+	end := u.parts.bytes
+	for n := u.next(); n < maximumPart && size-end >= u.s3.partSize(n); n++ {
+		end += u.s3.partSize(n)
 	}
+	return end
+}
+
+func (u *Upload) putChunk(ctx context.Context, start, end int64) error {
+	c := chunk{key: fmt.Sprintf("%s%015d", u.s3.tailPrefix(u.name), start), start: start, end: end}
+	size := end - start
+	_, err := u.s3.Client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:        &u.s3.Bucket,
+		Key:           &c.key,
+		Body:          io.NewSectionReader(u.file, start, size),
+		ContentLength: &size,
+	})
+	if err != nil {
+		u.tails.unsure = append(u.tails.unsure, c) // only the answer may have been lost
+		return fmt.Errorf("put tail: %w", err)
+	}
+
+	u.tails.stored = append(u.tails.stored, c)
+	return nil
+}
+
+// dropTails removes the tail objects that the parts up to an offset have made superfluous; below 0: all.
+func (u *Upload) dropTails(ctx context.Context, uploaded int64) error {
+	needed := func(c chunk) bool { return uploaded >= 0 && c.end > uploaded }
+	stored := slices.DeleteFunc(slices.Clone(u.tails.stored), func(c chunk) bool { return !needed(c) })
+	unsure := slices.DeleteFunc(slices.Clone(u.tails.unsure), func(c chunk) bool { return !needed(c) })
+
 	var drop []chunk
-	for _, c := range slices.Concat(u.chunks, u.unsure) {
-		if superfluous(c) && !slices.ContainsFunc(needed, func(n chunk) bool { return n.key == c.key }) {
+	for _, c := range slices.Concat(u.tails.stored, u.tails.unsure) {
+		if !needed(c) && !slices.ContainsFunc(stored, func(n chunk) bool { return n.key == c.key }) {
 			drop = append(drop, c)
 		}
 	}
 	if err := u.s3.remove(ctx, drop); err != nil {
 		return err
 	}
-	u.chunks, u.unsure = needed, unsure
+	u.tails = tails{stored: stored, unsure: unsure}
 	return nil
 }
 
 func (s *S3) remove(ctx context.Context, chunks []chunk) error {
 	const most = 1000 // keys in one DeleteObjects call
-	for len(chunks) > 0 {
-		batch := chunks[:min(most, len(chunks))]
-		chunks = chunks[len(batch):]
+	for batch := range slices.Chunk(chunks, most) {
 		in := &s3.DeleteObjectsInput{Bucket: &s.Bucket, Delete: &types.Delete{Quiet: aws.Bool(true)}}
 		for _, c := range batch {
 			in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: &c.key})
 		}
+
 		out, err := s.Client.DeleteObjects(ctx, in)
 		if err != nil {
 			return fmt.Errorf("delete tail objects: %w", err)
 		}
 		if len(out.Errors) > 0 {
-			return fmt.Errorf("delete tail object %s: %s", aws.ToString(out.Errors[0].Key), aws.ToString(out.Errors[0].Message))
+			first := out.Errors[0]
+			return fmt.Errorf("delete tail object %s: %s", aws.ToString(first.Key), aws.ToString(first.Message))
 		}
 	}
 	return nil
 }
 
-// tails lists the tail objects of a file, in order.
-func (s *S3) tails(ctx context.Context, name string) (chunks []chunk, err error) {
+// listTails lists the tail objects of a file, in order.
+func (s *S3) listTails(ctx context.Context, name string) (chunks []chunk, err error) {
 	prefix := s.tailPrefix(name)
 	pages := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
@@ -113,41 +165,68 @@ func (s *S3) tails(ctx context.Context, name string) (chunks []chunk, err error)
 			if err != nil {
 				continue // not one of ours
 			}
-			chunks = append(chunks, chunk{key: key, start: start, end: start + aws.ToInt64(object.Size)})
+			chunks = append(chunks, chunk{
+				key:     key,
+				start:   start,
+				end:     start + aws.ToInt64(object.Size),
+				written: aws.ToTime(object.LastModified),
+			})
 		}
 	}
 	return chunks, nil
 }
 
-// follow picks the tail objects, or pieces of them, that go on from an offset without a hole.
+// follow picks the tail objects, or the ends of them, that go on from an offset without a hole.
 func follow(chunks []chunk, from int64) (chain []chunk) {
 	for _, c := range chunks { // in order of their starts
 		if c.start <= from && c.end > from {
-			chain = append(chain, chunk{c.key, from, c.end})
+			chain = append(chain, chunk{key: c.key, skip: from - c.start, start: from, end: c.end})
 			from = c.end
 		}
 	}
 	return chain
 }
 
-// readChain reads what [follow] has picked.
-func (s *S3) readChain(ctx context.Context, chunks, chain []chunk, to io.Writer) error {
-	starts := map[string]int64{}
-	for _, c := range chunks {
-		starts[c.key] = c.start
-	}
+// blocks reads what [follow] has picked, and hands it on in blocks, of which only the last one may be smaller.
+func (s *S3) blocks(ctx context.Context, chain []chunk, hand func([]byte) error) error {
+	var block bytes.Buffer
 	for _, c := range chain {
-		out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{
-			Bucket: &s.Bucket, Key: &c.key, Range: aws.String(fmt.Sprintf("bytes=%d-", c.start-starts[c.key])),
+		err := s.readChunk(ctx, c, func(r io.Reader) error {
+			for {
+				_, err := io.CopyN(&block, r, s.block()-int64(block.Len()))
+				if errors.Is(err, io.EOF) {
+					return nil // the block goes on with the next one
+				}
+				if err == nil {
+					err = hand(block.Bytes())
+				}
+				if err != nil {
+					return err
+				}
+				block.Reset()
+			}
 		})
 		if err != nil {
-			return fmt.Errorf("get tail object: %w", err)
+			return err
 		}
-		_, err = io.Copy(to, out.Body)
-		_ = out.Body.Close() // it has been read
-		if err != nil {
-			return fmt.Errorf("get tail object: %w", err)
-		}
+	}
+
+	if block.Len() == 0 {
+		return nil
+	}
+	return hand(block.Bytes())
+}
+
+func (s *S3) readChunk(ctx context.Context, c chunk, read func(io.Reader) error) error {
+	bytes := fmt.Sprintf("bytes=%d-%d", c.skip, c.skip+c.end-c.start-1)
+	out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.Bucket, Key: &c.key, Range: &bytes})
+	if err != nil {
+		return fmt.Errorf("get tail object: %w", err)
+	}
+	defer out.Body.Close()
+
+	if err := read(out.Body); err != nil {
+		return fmt.Errorf("read tail object: %w", err)
 	}
 	return nil
 }

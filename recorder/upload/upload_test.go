@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -19,13 +20,14 @@ import (
 	"go.uber.org/goleak"
 
 	"livekit-recorder/infra/local/stack"
+	"livekit-recorder/recorder/scratch"
 )
 
 func TestPartsHoldTwelveHoursOfAnything(t *testing.T) {
-	total := int64(0)
+	s, total := &S3{}, int64(0)
 	for n := int32(1); n <= maximumPart; n++ {
-		require.GreaterOrEqual(t, partSize(n), int64(minimumPart))
-		total += partSize(n)
+		require.GreaterOrEqual(t, s.partSize(n), int64(smallestPart))
+		total += s.partSize(n)
 	}
 	require.Greater(t, total, int64(180)<<30)
 }
@@ -72,7 +74,13 @@ func bucket(t *testing.T) (*S3, *counter, *stack.Stack) {
 	options.RetryMaxAttempts = 1
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	return &S3{Client: s3.New(options), Bucket: stack.Bucket, Directory: "dir", Log: log}, count, storage
+	return &S3{
+		Client:    s3.New(options),
+		Bucket:    stack.Bucket,
+		Directory: "dir",
+		Disk:      scratch.OS{},
+		Log:       log,
+	}, count, storage
 }
 
 // recordingFile is a file that grows as ffmpeg's do.
@@ -108,8 +116,8 @@ func (f *recordingFile) patch(t *testing.T) {
 
 func TestGrowingFileArrivesWholeWithItsPatchedHeader(t *testing.T) {
 	for name, sizes := range map[string][]int{
-		"a few bytes": {100}, "less than a part": {3 << 20}, "exactly a part": {minimumPart},
-		"several parts": {2 << 20, 9 << 20, 7 << 20, 100}, "exactly two parts": {2 * minimumPart},
+		"a few bytes": {100}, "less than a part": {3 << 20}, "exactly a part": {smallestPart},
+		"several parts": {2 << 20, 9 << 20, 7 << 20, 100}, "exactly two parts": {2 * smallestPart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _, storage := bucket(t)
@@ -118,16 +126,17 @@ func TestGrowingFileArrivesWholeWithItsPatchedHeader(t *testing.T) {
 			whole := 0
 			for _, size := range sizes {
 				file.grow(t, size)
-				whole = len(file.content) / minimumPart * minimumPart
+				whole = len(file.content) / smallestPart * smallestPart
 				require.Eventually(t, func() bool {
 					u.mu.Lock()
 					defer u.mu.Unlock()
-					return u.uploaded == int64(whole)
+					return u.parts.bytes == int64(whole)
 				}, 20*time.Second, 10*time.Millisecond, "every whole part is uploaded while the file grows")
 			}
 			file.patch(t)
-			size, err := u.Finish(t.Context())
+			name, size, err := u.Finish(t.Context())
 			require.NoError(t, err)
+			require.Equal(t, "a/b.webm", name)
 			require.EqualValues(t, len(file.content), size)
 			stored, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 			require.NoError(t, err)
@@ -142,19 +151,19 @@ func TestClosingCostsTheSameWhateverTheLength(t *testing.T) {
 	s, count, _ := bucket(t)
 	cost := func(parts int) (requests, bytes int64) {
 		file := newFile(t)
-		u := s.Begin(file.Name(), "x.webm", "webm")
+		u := s.Begin(file.Name(), fmt.Sprintf("%d.webm", parts), "webm")
 		for range parts {
-			file.grow(t, minimumPart)
+			file.grow(t, smallestPart)
 		}
 		file.grow(t, 1000)
 		require.Eventually(t, func() bool {
 			u.mu.Lock()
 			defer u.mu.Unlock()
-			return len(u.etags) == parts
+			return len(u.parts.parts) == parts
 		}, 30*time.Second, 10*time.Millisecond)
 		file.patch(t)
 		beforeRequests, beforeBytes := count.requests.Load(), count.bytes.Load()
-		_, err := u.Finish(t.Context())
+		_, _, err := u.Finish(t.Context())
 		require.NoError(t, err)
 		return count.requests.Load() - beforeRequests, count.bytes.Load() - beforeBytes
 	}
@@ -168,9 +177,11 @@ func TestDiskSpaceOfUploadedPartsIsReleased(t *testing.T) {
 	s, _, _ := bucket(t)
 	file := newFile(t)
 	u := s.Begin(file.Name(), "x.webm", "webm")
-	file.grow(t, 8*minimumPart)
-	require.Eventually(t, func() bool { return allocated(t, file.Name()) <= 2*minimumPart }, 20*time.Second, 10*time.Millisecond)
-	_, err := u.Finish(t.Context())
+	file.grow(t, 8*smallestPart)
+	require.Eventually(t, func() bool {
+		return allocated(t, file.Name()) <= 2*smallestPart
+	}, 20*time.Second, 10*time.Millisecond)
+	_, _, err := u.Finish(t.Context())
 	require.NoError(t, err)
 }
 
@@ -178,30 +189,18 @@ func TestUploadCatchesUpAfterAnOutage(t *testing.T) {
 	s, count, storage := bucket(t)
 	file := newFile(t)
 	u := s.Begin(file.Name(), "x.webm", "webm")
-	file.grow(t, minimumPart+1)
+	file.grow(t, smallestPart+1)
 	count.refuse.Store(true)
-	file.grow(t, 2*minimumPart)
-	_, err := u.Finish(t.Context())
+	file.grow(t, 2*smallestPart)
+	_, _, err := u.Finish(t.Context())
 	require.Error(t, err)
 	require.FileExists(t, file.Name(), "nothing is lost")
 	count.refuse.Store(false)
-	_, err = u.Finish(t.Context())
+	_, _, err = u.Finish(t.Context())
 	require.NoError(t, err)
 	stored, err := os.ReadFile(storage.Path("dir/x.webm"))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(file.content, stored))
-}
-
-func TestDirectoryMovesTheFile(t *testing.T) {
-	file := newFile(t)
-	file.grow(t, 1000)
-	root := t.TempDir()
-	size, err := (&Directory{Root: root}).Begin(file.Name(), "a/b/c.ogg", "ogg").Finish(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 1000, size)
-	stored, err := os.ReadFile(filepath.Join(root, "a/b/c.ogg"))
-	require.NoError(t, err)
-	require.Equal(t, file.content, stored)
 }
 
 func TestMain(m *testing.M) {

@@ -5,6 +5,9 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,33 +31,49 @@ const (
 	renewTimeout = 5 * time.Second
 	// callTimeout bounds a call that settles a message.
 	callTimeout = 20 * time.Second
+	// hurriedCall is the same when everything has to end.
+	hurriedCall = 3 * time.Second
 	// maxRetry is the longest pause before something that has failed is tried again.
 	maxRetry = 20 * time.Second
 	// stopTimeout bounds the carrying out of a stop, which others wait for; it is tried again.
 	stopTimeout = 30 * time.Second
 )
 
-// The redrive policies of the two queues (template.yaml): what has been received that often, and was not deleted, goes to
-// the dead-letter queue. Starts wait for the bucket while they are held, stops are tried again, for more than half an hour.
-const (
-	MaxReceives     = 10
-	MaxStopReceives = 100
-)
+// MaxReceives is the redrive policy of both queues (template.yaml): what has been received that often, and was not
+// deleted, goes to the dead-letter queue. That is more than half an hour also for messages that nobody gets to see,
+// because the answers to receives get lost.
+const MaxReceives = 100
 
 // MaxHold is the longest that a start message can be held: 10 minutes less than SQS allows.
 const MaxHold = queue.MaxInFlight - 10*time.Minute
 
+// Outcome is what is to become of a start message.
+type Outcome int
+
+// The outcomes.
+const (
+	Done     Outcome = iota // its work is done, durably: delete it
+	Offered                 // other recorders are to have it
+	Left                    // another recorder has the recording, by a message of its own: this one is not needed
+	TryAgain                // nothing has come of it here
+)
+
+// Ending is how the doing of a start has ended. Owner is the message by which another recorder has the recording, if it
+// is left to that one; empty if that is not known.
+type Ending struct {
+	Outcome Outcome
+	Owner   string
+}
+
 // Worker serves the two queues.
 type Worker struct {
 	Starts, Controls *queue.Queue
-	// Start does what a start asks for and returns when that is over, or nearly at once when its context is done.
-	// Nil takes the message off the queue; [command.ErrHandOver], which is also the cause of the context's end, makes it
-	// visible at once, and [command.ErrLost] leaves it alone. Offer does so while Start still runs, so that another
-	// recorder, or another Start of this one, can go on before this one ends.
-	Start func(ctx context.Context, c command.Command, offer func()) error
-	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue.
-	GiveUp func(context.Context, command.Command, error)
-	// Doubt is told about a recording whose message could not be held: somebody else may have it. Nil: nobody is.
+	// Start does what a start asks for, and returns when that is over, or a while after the baton is to be given up.
+	Start func(ctx context.Context, c command.Command, b *Baton) Ending
+	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue:
+	// nothing may be recorded for it any more. It is carried out once more then.
+	GiveUp func(context.Context, command.Command) error
+	// Doubt is told about a recording whose message could not be held: somebody else may have it.
 	Doubt func(recording string)
 	// Stop does what a stop asks for.
 	Stop func(context.Context, command.Command) error
@@ -62,31 +81,31 @@ type Worker struct {
 	MaxRecordings int
 	// Hold is how long a start is held before its recording is handed over, at most [MaxHold].
 	Hold time.Duration
-	// HasRoom says whether another start can be taken although there are fewer than MaxRecordings; nil: always.
-	HasRoom func() bool
-	Log     logrus.FieldLogger
+	// Ready says whether another start can be taken although there are fewer than MaxRecordings.
+	Ready func() bool
+	Log   logrus.FieldLogger
 
-	mu       sync.Mutex
-	held     map[string]*held // by message id
-	draining bool             // whatever is held from now on is handed over at once
+	holds holds
 }
 
-// Run serves until ctx is done; then it hands over what runs and returns when all of it is settled.
-func (w *Worker) Run(ctx context.Context) {
+// Run serves until ctx is done; then it gives up what runs, and returns when all of it is settled. Force ends at once
+// what is not.
+func (w *Worker) Run(ctx, force context.Context) {
 	var polling, starts, renewing sync.WaitGroup
-	polling.Go(func() { w.pollStarts(ctx, &starts) })
+	polling.Go(func() { w.pollStarts(ctx, force, &starts) })
 	polling.Go(func() { w.pollControls(ctx) })
 	renew, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	renewing.Go(func() { w.renew(renew) })
 	polling.Wait()
+
 	time.Sleep(drainPause)
-	w.endAll()
+	w.holds.drain()
 	starts.Wait()
 	stopRenewing()
 	renewing.Wait()
 }
 
-func (w *Worker) pollStarts(ctx context.Context, starts *sync.WaitGroup) {
+func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) {
 	slots := make(chan struct{}, w.MaxRecordings)
 	for {
 		select {
@@ -95,20 +114,14 @@ func (w *Worker) pollStarts(ctx context.Context, starts *sync.WaitGroup) {
 		case slots <- struct{}{}:
 		}
 		<-slots // there was room for one; this goroutine is the only one that takes it
-		if w.HasRoom != nil && !w.HasRoom() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(pause):
-			}
+
+		if !w.Ready() {
+			w.wait(ctx)
 			continue
 		}
 		for _, m := range w.receive(ctx, w.Starts, w.MaxRecordings-len(slots)) {
 			slots <- struct{}{}
-			starts.Go(func() {
-				defer func() { <-slots }()
-				w.start(ctx, m)
-			})
+			starts.Go(func() { w.start(force, m, func() { <-slots }) })
 		}
 	}
 }
@@ -123,49 +136,121 @@ func (w *Worker) pollControls(ctx context.Context) {
 	}
 }
 
+// wait lets a moment pass.
+func (w *Worker) wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+}
+
 // receive long-polls once. An error is logged and waited out.
 func (w *Worker) receive(ctx context.Context, q *queue.Queue, limit int) []queue.Message {
 	messages, err := q.Receive(ctx, limit, visibility)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).WithField("queue", q.URL).Error("queue cannot be read, will be tried again")
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		w.wait(ctx)
 	}
 	return messages
 }
 
-func (w *Worker) start(ctx context.Context, m queue.Message) {
+// start carries a start through. Force ends it wherever it is. Leave gives up its place among those that run.
+func (w *Worker) start(force context.Context, m queue.Message, leave func()) {
+	leave = sync.OnceFunc(leave)
+	defer leave()
 	c, ok := w.decode(m, w.Starts, command.Start)
 	if !ok {
 		return
 	}
-	c.Message = m.ID
-	// The recording ends when Run says so, not when polling does.
-	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer end(nil)
-	if !w.hold(m, c.Recording, end) {
-		return // SQS has delivered it again although we hold it: the new receipt is kept
-	}
-	err := w.Start(ctx, c, func() { w.offer(m) })
-	m, offered := w.release(m)
+
 	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
-	switch {
-	case err == nil:
-		w.settle(log, "delete", func(ctx context.Context) error { return w.Starts.Delete(ctx, m) })
-	case errors.Is(err, command.ErrLost):
-		log.WithError(err).Warn("start left to the recorder that has it now")
-	case errors.Is(err, command.ErrHandOver) && offered:
-		log.Info("start has been offered to other recorders")
-	case errors.Is(err, command.ErrHandOver):
-		w.settle(log, "offer", func(ctx context.Context) error { return w.handOn(ctx, m) })
-	default:
-		log.WithError(err).WithField("receives", m.Receives).Error("start failed, will be tried again")
-		if m.Receives >= MaxReceives && w.GiveUp != nil {
-			w.GiveUp(context.WithoutCancel(ctx), c, err)
+	baton, fresh := w.holds.take(w.Starts, m, c.Recording)
+	if !fresh {
+		log.Info("start is held already, by this message or another one")
+		return
+	}
+	defer w.holds.drop(baton)
+	defer baton.Rest() // ends the waiting for it
+	go func() {
+		<-baton.resting
+		leave()
+	}()
+
+	ending := w.Start(force, c, baton)
+	if ending.Outcome == TryAgain && baton.receives() >= MaxReceives {
+		ending = w.lastTry(force, c, baton, log)
+	}
+	w.settleStart(force, ending, baton, log)
+}
+
+// lastTry brings a start to an end that has failed for the last time.
+func (w *Worker) lastTry(force context.Context, c command.Command, baton *Baton, log logrus.FieldLogger) Ending {
+	log.Error("start has failed for the last time, and is given up")
+	bounded, cancel := context.WithTimeout(force, stopTimeout)
+	defer cancel()
+	if err := w.GiveUp(bounded, c); err != nil {
+		log.WithError(err).Error("start could not be given up, it goes to the dead-letter queue")
+		return Ending{Outcome: TryAgain}
+	}
+	return w.Start(force, c, baton)
+}
+
+// settleStart does the last thing with a start's messages.
+func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton, log logrus.FieldLogger) {
+	switch ending.Outcome {
+	case Done:
+		w.settle(force, log, "delete", baton.delete)
+	case Offered:
+		if len(baton.held()) == 0 {
+			return // it has been
 		}
-		w.settle(log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, retryAfter(m)) })
+		w.settle(force, log, "offer", func(ctx context.Context) error {
+			if err := baton.Offer(ctx); err != nil {
+				return errors.Join(err, baton.release(ctx, 0))
+			}
+			return nil
+		})
+	case Left:
+		if ending.Owner == "" {
+			log.Warn("start is left to the recorder that has it now")
+			return
+		}
+		w.settle(force, log, "leave", func(ctx context.Context) error { return baton.leave(ctx, ending.Owner) })
+	case TryAgain:
+		after := retryAfter(baton.receives())
+		log.WithField("after", after.String()).Warn("nothing has come of the start here, it goes back to the queue")
+		w.settle(force, log, "release", func(ctx context.Context) error { return baton.release(ctx, after) })
+	}
+}
+
+// renew keeps the held messages invisible to other recorders.
+func (w *Worker) renew(ctx context.Context) {
+	for {
+		// so that recorders that started together do not call together
+		jitter := time.Duration(rand.Int64N(int64(renewal / 5)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(renewal - jitter):
+		}
+		w.renewAll(ctx)
+	}
+}
+
+func (w *Worker) renewAll(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	receipts := w.holds.receipts(w.Hold)
+	failed, err := w.Starts.Hide(bounded, slices.Collect(maps.Keys(receipts)), visibility)
+	if err != nil && ctx.Err() == nil {
+		w.Log.WithError(err).Warn("messages could not be held, recordings go on")
+	}
+
+	for receipt, err := range failed {
+		recording := receipts[receipt]
+		w.Log.WithError(err).WithField("recording", recording).
+			Warn("message could not be held, recording goes on while the ledger says so")
+		w.Doubt(recording)
 	}
 }
 
@@ -179,18 +264,21 @@ func (w *Worker) stop(ctx context.Context, m queue.Message) {
 	defer cancel()
 	if err := w.Stop(bounded, c); err != nil {
 		log.WithError(err).WithField("receives", m.Receives).Error("stop failed, will be tried again")
-		w.settle(log, "release", func(ctx context.Context) error { return w.Controls.Release(ctx, m, retryAfter(m)) })
+		w.settle(context.Background(), log, "release", func(ctx context.Context) error {
+			return w.Controls.Release(ctx, m, retryAfter(m.Receives))
+		})
 		return
 	}
-	w.settle(log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
+	w.settle(context.Background(), log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
 }
 
 // retryAfter grows with the number of failures: 2, 4, 8 … at most 20 seconds.
-func retryAfter(m queue.Message) time.Duration {
-	return min(maxRetry, time.Second<<min(max(m.Receives, 1), 6))
+func retryAfter(receives int) time.Duration {
+	return min(maxRetry, time.Second<<min(max(receives, 1), 6))
 }
 
-// decode reads a message. Garbage goes back to the queue at once, whose redrive policy moves it to the dead-letter queue.
+// decode reads a message. Garbage goes back to the queue at once, whose redrive policy moves it to the dead-letter
+// queue.
 func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) (command.Command, bool) {
 	c, err := command.Decode(m.Body)
 	if err == nil && c.Action != action {
@@ -203,13 +291,18 @@ func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) 
 	if m.Receives <= 1 { // said once
 		log.WithError(err).Error("message cannot be read, leaving it to the dead-letter queue")
 	}
-	w.settle(log, "release", func(ctx context.Context) error { return q.Release(ctx, m, 0) })
+	w.settle(context.Background(), log, "release", func(ctx context.Context) error { return q.Release(ctx, m, 0) })
 	return c, false
 }
 
 // settle does the last thing with a message. If that fails, the message comes back, and comes to the same end again.
-func (w *Worker) settle(log logrus.FieldLogger, what string, do func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+// When everything has to end by force, there is not much time for it.
+func (w *Worker) settle(force context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) {
+	patience := callTimeout
+	if force.Err() != nil {
+		patience = hurriedCall
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := do(ctx); err != nil {
 		log.WithError(err).Errorf("could not %s message", what)

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -26,8 +25,8 @@ type harness struct {
 	*Worker
 	client  *awssqs.Client
 	begun   chan command.Command
-	results chan error // what the next start that ends returns
-	stop    func()     // drains, and returns when Run has
+	results chan Ending // what the next start that ends returns
+	stop    func()      // drains, and returns when Run has
 }
 
 func newHarness(t *testing.T, maxRecordings int) *harness {
@@ -36,24 +35,26 @@ func newHarness(t *testing.T, maxRecordings int) *harness {
 	require.NoError(t, err)
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	h := &harness{client: client, begun: make(chan command.Command, 10), results: make(chan error)}
+	h := &harness{client: client, begun: make(chan command.Command, 10), results: make(chan Ending)}
 	h.Worker = &Worker{
 		Starts: &queue.Queue{Client: client, URL: urls[0]}, Controls: &queue.Queue{Client: client, URL: urls[1]},
 		MaxRecordings: maxRecordings, Hold: MaxHold, Log: log,
-		Stop: func(context.Context, command.Command) error { return nil },
-		Start: func(ctx context.Context, c command.Command, offer func()) error {
+		Ready: func() bool { return true },
+		Doubt: func(string) {},
+		Stop:  func(context.Context, command.Command) error { return nil },
+		Start: func(_ context.Context, c command.Command, b *Baton) Ending {
 			h.begun <- c
 			select {
-			case err := <-h.results:
-				return err
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case ending := <-h.results:
+				return ending
+			case <-b.Relinquished():
+				return Ending{Outcome: Offered}
 			}
 		},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { h.Run(ctx) })
+	running.Go(func() { h.Run(ctx, context.Background()) })
 	h.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	t.Cleanup(func() { h.stop(); stopQueues() })
 	return h
@@ -73,12 +74,14 @@ func (h *harness) counts(t *testing.T) [2]string {
 		QueueUrl: &h.Starts.URL, AttributeNames: []types.QueueAttributeName{"All"},
 	})
 	require.NoError(t, err)
-	return [2]string{out.Attributes["ApproximateNumberOfMessages"], out.Attributes["ApproximateNumberOfMessagesNotVisible"]}
+	return [2]string{out.Attributes["ApproximateNumberOfMessages"],
+		out.Attributes["ApproximateNumberOfMessagesNotVisible"]}
 }
 
 func (h *harness) eventually(t *testing.T, visible, inFlight string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return h.counts(t) == [2]string{visible, inFlight} }, 10*time.Second, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return h.counts(t) == [2]string{visible, inFlight} }, 10*time.Second,
+		10*time.Millisecond,
 		"never %s visible and %s in flight", visible, inFlight)
 }
 
@@ -87,7 +90,7 @@ func TestStartStaysInFlightWhileItRunsAndGoesWhenItIsDone(t *testing.T) {
 	h.send(t, "room")
 	require.Equal(t, "room", (<-h.begun).Room)
 	h.eventually(t, "0", "1")
-	h.results <- nil
+	h.results <- Ending{Outcome: Done}
 	h.eventually(t, "0", "0")
 }
 
@@ -97,7 +100,7 @@ func TestFullWorkerLeavesStartsToOthers(t *testing.T) {
 	first := <-h.begun
 	h.send(t, "two")
 	h.eventually(t, "1", "1")
-	h.results <- nil
+	h.results <- Ending{Outcome: Done}
 	require.NotEqual(t, first.Room, (<-h.begun).Room)
 	h.eventually(t, "0", "1")
 }
@@ -114,11 +117,25 @@ func TestDrainingMakesMessagesVisibleAtOnce(t *testing.T) {
 	require.Equal(t, 1, again[0].Receives, "as a new message: recordings can be handed over any number of times")
 }
 
+// A receiver of notices that is away for a day would fill recorders with recordings that have long ended.
+func TestWhatOnlyRestsTakesNoPlace(t *testing.T) {
+	h := newHarness(t, 1)
+	h.send(t, "one")
+	<-h.begun
+	h.holds.batons[0].Rest()
+	h.send(t, "two")
+	<-h.begun
+	h.eventually(t, "0", "2")
+	h.results <- Ending{Outcome: Done}
+	h.results <- Ending{Outcome: Done}
+	h.eventually(t, "0", "0")
+}
+
 func TestLostStartIsLeftToItsNewOwner(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	h.results <- command.ErrLost
+	h.results <- Ending{Outcome: Left, Owner: h.messages()[0]}
 	h.stop()
 	require.Equal(t, [2]string{"0", "1"}, h.counts(t))
 }
@@ -127,10 +144,10 @@ func TestFailedStartComesBack(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	h.results <- errors.New("the bucket is away")
+	h.results <- Ending{Outcome: TryAgain}
 	again := <-h.begun // after two seconds
 	require.Equal(t, "room", again.Room)
-	h.results <- nil
+	h.results <- Ending{Outcome: Done}
 	h.eventually(t, "0", "0")
 }
 
@@ -138,7 +155,8 @@ func TestHoldingIsRenewed(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	failed, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.receipts())), time.Second) // nearly over
+	// nearly over
+	failed, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.holds.receipts(h.Hold))), time.Second)
 	require.NoError(t, err)
 	require.Empty(t, failed)
 	h.renewAll(t.Context())
@@ -154,32 +172,28 @@ func TestMessageThatCannotBeHeldRaisesDoubt(t *testing.T) {
 	h.Doubt = func(recording string) { doubts <- recording }
 	h.send(t, "room")
 	c := <-h.begun
-	h.mu.Lock()
-	for _, held := range h.held {
-		require.NoError(t, h.Starts.Delete(t.Context(), held.message)) // as if somebody else had carried it out
+	for _, b := range h.holds.batons {
+		for _, m := range b.held() {
+			require.NoError(t, h.Starts.Delete(t.Context(), m)) // as if somebody else had carried it out
+		}
 	}
-	h.mu.Unlock()
 	h.renewAll(t.Context())
 	require.Equal(t, c.Recording, <-doubts)
-	h.results <- nil
+	h.results <- Ending{Outcome: Done}
 }
 
 func TestMessageThatComesAgainWhileItIsHeldIsNotStartedTwice(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	_, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.receipts())), 0) // as if every renewal had been lost
+	// as if every renewal had been lost
+	_, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.holds.receipts(h.Hold))), 0)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for _, held := range h.held {
-			return held.message.Receives == 2
-		}
-		return false
+		return h.holds.batons[0].receives() == 2
 	}, 10*time.Second, 10*time.Millisecond)
 	require.Empty(t, h.begun)
-	h.results <- nil
+	h.results <- Ending{Outcome: Done}
 	h.eventually(t, "0", "0") // by the newest receipt
 }
 
@@ -187,22 +201,18 @@ func TestNearlyTwelveHoursInFlightAreHandedOver(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
 	<-h.begun
-	h.mu.Lock()
-	for _, held := range h.held {
-		held.message.At = time.Now().Add(-MaxHold - time.Minute)
-	}
-	h.mu.Unlock()
-	h.receipts()
+	h.holds.batons[0].messages[0].At = time.Now().Add(-MaxHold - time.Minute)
+	h.holds.receipts(h.Hold)
 	require.Equal(t, "room", (<-h.begun).Room, "taken up again with a fresh receipt")
 }
 
 func TestRetriesBackOff(t *testing.T) {
-	require.Equal(t, 2*time.Second, retryAfter(queue.Message{Receives: 1}))
-	require.Equal(t, 4*time.Second, retryAfter(queue.Message{Receives: 2}))
-	require.Equal(t, 20*time.Second, retryAfter(queue.Message{Receives: 100}))
+	require.Equal(t, 2*time.Second, retryAfter(1))
+	require.Equal(t, 4*time.Second, retryAfter(2))
+	require.Equal(t, 20*time.Second, retryAfter(100))
 	longest := 0 * time.Second
-	for n := range MaxStopReceives {
-		longest += retryAfter(queue.Message{Receives: n + 1})
+	for n := range MaxReceives {
+		longest += retryAfter(n + 1)
 	}
 	require.Greater(t, longest, 30*time.Minute, "a stop outlives an outage of the bucket")
 }
@@ -212,28 +222,107 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
 }
 
-// A start that fails again and again ends in the dead-letter queue; before that, it is written down.
+// A start that fails again and again ends in the dead-letter queue; before that, it is brought to an end.
 func TestStartThatFailsForTheLastTimeIsGivenUp(t *testing.T) {
 	h := newHarness(t, 2)
-	given := make(chan error, 1)
-	h.GiveUp = func(_ context.Context, _ command.Command, err error) { given <- err }
+	given := make(chan string, 1)
+	h.GiveUp = func(_ context.Context, c command.Command) error {
+		given <- c.Recording
+		return nil
+	}
 	c := command.NewStart("room", "alice", time.Now())
 	body, err := c.Encode()
 	require.NoError(t, err)
-	h.begin(queue.Message{ID: "m", Body: body, Receives: MaxReceives - 1}, h.results, errors.New("once more"))
+	carry := func(receives int, endings ...Ending) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.start(t.Context(), queue.Message{ID: "m", Body: body, Receives: receives}, func() {})
+		}()
+		for _, ending := range endings {
+			<-h.begun
+			h.results <- ending
+		}
+		<-done
+	}
+
+	carry(MaxReceives-1, Ending{Outcome: TryAgain})
 	require.Empty(t, given)
-	h.begin(queue.Message{ID: "m", Body: body, Receives: MaxReceives}, h.results, errors.New("broken"))
-	require.ErrorContains(t, <-given, "broken")
+	carry(MaxReceives, Ending{Outcome: TryAgain}, Ending{Outcome: Done})
+	require.Equal(t, c.Recording, <-given)
 }
 
-// begin carries a start through that ends with a result.
-func (h *harness) begin(m queue.Message, results chan error, result error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.start(context.Background(), m)
-	}()
+// A start comes in two messages when its sender did not hear that the first had arrived. Either may be the one that is
+// left when the other has gone: both are held, and both go.
+func TestAStartInTwoMessagesIsCarriedOutOnceAndHeldByBoth(t *testing.T) {
+	h := newHarness(t, 1)
+	body, err := command.NewStart("room", "alice", time.Now()).Encode()
+	require.NoError(t, err)
+	h.receiveTwice(t, body)
+	h.eventually(t, "0", "2")
+	h.results <- Ending{Outcome: Done}
+	h.eventually(t, "0", "0")
+}
+
+// A recorder that goes on by the other message must not be robbed of it, and the one that is left over must not take
+// the recording back. What has come since may be all that is left of the owner's, which may have offered it: a
+// recording had no message any more that way.
+func TestWhatIsLeftToItsOwnerKeepsAMessage(t *testing.T) {
+	for name, c := range map[string]struct {
+		owner             func(messages []string) string
+		visible, inFlight string
+	}{
+		"the owner holds the second message":       {func(m []string) string { return m[1] }, "0", "1"},
+		"the owner holds the first message":        {func(m []string) string { return m[0] }, "1", "1"},
+		"the owner's message has gone by an offer": {func([]string) string { return "gone" }, "1", "0"},
+		"the owner's message is not known":         {func([]string) string { return "" }, "0", "2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, 1)
+			body, err := command.NewStart("room", "alice", time.Now()).Encode()
+			require.NoError(t, err)
+			h.receiveTwice(t, body)
+			h.results <- Ending{Outcome: Left, Owner: c.owner(h.messages())}
+			h.stop()
+			require.Equal(t, [2]string{c.visible, c.inFlight}, h.counts(t))
+		})
+	}
+}
+
+// receiveTwice has a start come in two messages, the second when the first is held.
+func (h *harness) receiveTwice(t *testing.T, body string) {
+	t.Helper()
+	require.NoError(t, h.Starts.Send(t.Context(), body))
 	<-h.begun
-	results <- result
-	<-done
+	require.NoError(t, h.Starts.Send(t.Context(), body))
+	second, err := h.Starts.Receive(t.Context(), 1, visibility)
+	require.NoError(t, err)
+	require.Len(t, second, 1)
+	h.start(t.Context(), second[0], func() {})
+	require.Len(t, h.messages(), 2)
+	require.Empty(t, h.begun)
+}
+
+func TestAnOfferedStartIsAnotherAttempt(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	first := h.holds.batons[0]
+	require.NoError(t, first.Offer(t.Context()))
+	require.Equal(t, "room", (<-h.begun).Room)
+	h.results <- Ending{Outcome: Done}
+	h.results <- Ending{Outcome: Done}
+	h.eventually(t, "0", "0")
+}
+
+// messages are the ids of those that are held.
+func (h *harness) messages() (ids []string) {
+	h.holds.mu.Lock()
+	defer h.holds.mu.Unlock()
+	for _, b := range h.holds.batons {
+		for _, m := range b.held() {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
 }

@@ -14,20 +14,12 @@ import (
 	"github.com/livekit/protocol/utils/guid"
 )
 
-// How the doing of a start can end without the start being done with.
-var (
-	// ErrHandOver: this recorder drains, or has held the message for nearly SQS's 12 hours. The recording is still
-	// wanted, and the message becomes visible to other recorders at once.
-	ErrHandOver = errors.New("handed over to another recorder")
-	// ErrLost: another recorder has the recording, and the message.
-	ErrLost = errors.New("another recorder has taken the recording over")
-)
-
-// Version is the only version of the contract so far. A recorder refuses commands of another version, which leaves them
-// on the queue for a recorder that knows it (and in the dead-letter queue, should there be none).
+// Version is the only version of the contract so far. A recorder refuses commands of another version, which leaves
+// them on the queue for a recorder that knows it (and in the dead-letter queue, should there be none).
 const Version = 1
 
-// Action says what a command asks for. Starts and stops travel on different queues: see DESIGN "Two queues".
+// Action says what a command asks for. Starts and stops travel on different queues: a recorder that is full takes no
+// more starts, and goes on obeying stops.
 type Action string
 
 // The actions.
@@ -49,7 +41,8 @@ const (
 // Sources are the names that [Command.Track] knows besides track SIDs.
 var Sources = []string{"camera", "microphone", "screen_share", "screen_share_audio"}
 
-// MaxNameBytes is the longest room name, identity or track a command may carry, in bytes (LiveKit's own limit is 256).
+// MaxNameBytes is the longest room name, identity or track a command may carry, in bytes (LiveKit's own limit is
+// 256).
 const MaxNameBytes = 256
 
 // MaxFileBytes is the longest custom file name, in bytes: S3 keys end at 1024, and directory, suffix and extension
@@ -62,47 +55,52 @@ type Command struct {
 	Action      Action    `json:"action"`
 	ID          string    `json:"id"`
 	RequestedAt time.Time `json:"requestedAt"`
-	// Recording is the id of the recording to start, or to stop. A stop without one stops every recording of the participant.
+	// Recording is the id of the recording to start, or to stop. A stop without one stops every recording of the
+	// participant.
 	Recording   string `json:"recording,omitempty"`
 	Room        string `json:"room,omitempty"`
 	Participant string `json:"participant,omitempty"`
 	// Session is the participant's SID, known for commands that come from a webhook: a participant_left speaks of
 	// one session only, and must not end the one that has begun since.
 	Session string `json:"session,omitempty"`
-	// Lost says of a stop that nobody meant to leave: the connection broke, or a server went down. Starts for that session
-	// are void, but a recording that runs waits for the participant to come back.
+	// Lost says of a stop that nobody meant to leave: the connection broke, or a server went down. Starts for that
+	// session are void, but a recording that runs waits for the participant to come back.
 	Lost bool `json:"lost,omitempty"`
 	// Track is a track SID or one of [Sources]; empty records camera and microphone together.
 	Track string `json:"track,omitempty"`
 	Media Media  `json:"media,omitempty"`
 	// File is the template of the file's name, without extension; empty means the recorder's default.
 	File string `json:"file,omitempty"`
-	// Message is the id of the SQS message that brought it; not part of the contract. One command can come in two messages:
-	// a sender whose answer got lost sends it again.
-	Message string `json:"-"`
-	// Heard is since when the recorder that has a start has been recording already, because the bucket did not answer; not
-	// part of the contract, and zero nearly always.
-	Heard time.Time `json:"-"`
 }
 
 // NewStart makes a start command for a new recording.
 func NewStart(room, participant string, at time.Time) Command {
 	return Command{
-		Version: Version, Action: Start, ID: guid.New("CM_"), Recording: guid.New("RC_"),
-		Room: room, Participant: participant, Media: AudioVideo, RequestedAt: at.UTC(),
+		Version:     Version,
+		Action:      Start,
+		ID:          guid.New("CM_"),
+		Recording:   guid.New("RC_"),
+		Room:        room,
+		Participant: participant,
+		Media:       AudioVideo,
+		RequestedAt: at.UTC(),
 	}
 }
 
 // NewStop makes a stop command for every recording of a participant.
 func NewStop(room, participant string, at time.Time) Command {
 	return Command{
-		Version: Version, Action: Stop, ID: guid.New("CM_"),
-		Room: room, Participant: participant, RequestedAt: at.UTC(),
+		Version:     Version,
+		Action:      Stop,
+		ID:          guid.New("CM_"),
+		Room:        room,
+		Participant: participant,
+		RequestedAt: at.UTC(),
 	}
 }
 
-// Target says which of a participant's possible recordings this is: one participant can be recorded as a composite and
-// have their screen recorded as another file at the same time, but never the same thing twice.
+// Target says which of a participant's possible recordings this is: one participant can be recorded as a composite
+// and have their screen recorded as another file at the same time, but never the same thing twice.
 func (c Command) Target() string {
 	switch {
 	case c.Track != "":
@@ -135,8 +133,8 @@ func Decode(body string) (Command, error) {
 	return c, nil
 }
 
-// DecodeStrict reads exactly one JSON object into v. Unknown fields and values of the wrong type are [FieldError]s that
-// name the field; anything that is no JSON object is a plain error.
+// DecodeStrict reads exactly one JSON object into v. Unknown fields and values of the wrong type are [FieldError]s
+// that name the field; anything that is no JSON object is a plain error.
 func DecodeStrict(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return errors.New("the body is not valid UTF-8")
@@ -144,6 +142,7 @@ func DecodeStrict(body []byte, v any) error {
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return errors.New("the body must be a JSON object")
 	}
+
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(v); err != nil {
@@ -157,6 +156,7 @@ func DecodeStrict(body []byte, v any) error {
 		}
 		return fmt.Errorf("the body is not valid JSON: %w", err)
 	}
+
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("the body must be one JSON object and nothing after it")
 	}

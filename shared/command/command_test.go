@@ -12,7 +12,8 @@ import (
 func TestCommandsSurviveTheQueue(t *testing.T) {
 	start := NewStart("röom/../x", "ali\"ce 🙂", time.Now())
 	start.Track, start.Media, start.File, start.Session = "screen_share", "", "a/{id}", "PA_1"
-	for _, c := range []Command{start, NewStop("room", "alice", time.Now()), {Version: 1, Action: Stop, ID: "x", Recording: "RC_1", RequestedAt: time.Now()}} {
+	for _, c := range []Command{start, NewStop("room", "alice", time.Now()),
+		{Version: 1, Action: Stop, ID: "x", Recording: "RC_1", RequestedAt: time.Now()}} {
 		body, err := c.Encode()
 		require.NoError(t, err)
 		back, err := Decode(body)

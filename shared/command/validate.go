@@ -27,6 +27,7 @@ func (c Command) Validate() error {
 	if c.RequestedAt.IsZero() {
 		return fieldError("requestedAt", "is missing")
 	}
+
 	switch c.Action {
 	case Start:
 		return c.validateStart()
@@ -44,6 +45,7 @@ func (c Command) validateStart() error {
 	if err := ValidateName("room", c.Room); err != nil {
 		return err
 	}
+
 	if err := ValidateName("participant", c.Participant); err != nil {
 		return err
 	}
@@ -53,6 +55,7 @@ func (c Command) validateStart() error {
 	if err := ValidateMedia(c.Media); err != nil {
 		return err
 	}
+
 	if c.Track != "" && c.Media != "" && c.Media != AudioVideo {
 		return fieldError("media", "does not go with track: a track is audio or video by itself")
 	}
@@ -66,6 +69,7 @@ func (c Command) validateStop() error {
 	if c.Recording != "" && !validID(c.Recording) {
 		return fieldError("recording", "must be a recording id: letters, digits, _ and -, at most 64")
 	}
+
 	if c.Recording != "" && c.Room == "" && c.Participant == "" {
 		return nil
 	}
@@ -87,6 +91,7 @@ func ValidateName(field, value string) error {
 	case strings.ContainsFunc(value, unicode.IsControl):
 		return fieldError(field, "contains a control character")
 	}
+
 	return nil
 }
 
@@ -95,11 +100,13 @@ func ValidateTrack(track string) error {
 	if track == "" {
 		return nil
 	}
+
 	for _, s := range Sources {
 		if track == s {
 			return nil
 		}
 	}
+
 	if strings.HasPrefix(track, "TR_") && len(track) > 3 && validID(track) {
 		return nil
 	}
@@ -130,6 +137,7 @@ func ValidateFile(file string) error {
 	case strings.ContainsFunc(file, unicode.IsControl):
 		return fieldError("file", "contains a control character")
 	}
+
 	for segment := range strings.SplitSeq(file, "/") {
 		if strings.TrimSpace(segment) == "" || segment == "." || segment == ".." {
 			return fieldError("file", "must be a relative path without empty, \".\" or \"..\" segments")
@@ -138,6 +146,7 @@ func ValidateFile(file string) error {
 			return fieldError("file", "must not have segments that begin with a dot: those names are the recorder's own")
 		}
 	}
+
 	return eachPlaceholder(file, func(name string) error {
 		for _, p := range Placeholders {
 			if name == p {

@@ -13,8 +13,8 @@ import (
 	"sync"
 )
 
-// DirStore keeps the objects as files below a directory: the recorder's way of working without any bucket. One process
-// only: its conditions are kept by a lock of that process.
+// DirStore keeps the objects as files below a directory: the recorder's way of working without any bucket. One
+// process only: its conditions are kept by a lock of that process.
 type DirStore struct {
 	Root string
 
@@ -41,9 +41,11 @@ func (d *DirStore) Put(ctx context.Context, key string, body []byte, tag string)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", err
 	}
+
 	if current != tag {
 		return "", fmt.Errorf("put %s: %w", key, ErrConflict)
 	}
+
 	path := d.path(key)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
@@ -51,6 +53,7 @@ func (d *DirStore) Put(ctx context.Context, key string, body []byte, tag string)
 	if err := os.WriteFile(path+".new", body, 0o644); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
+
 	if err := os.Rename(path+".new", path); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
@@ -76,6 +79,7 @@ func (d *DirStore) List(_ context.Context, prefix string, limit int) ([]string, 
 	if err != nil {
 		return nil, fmt.Errorf("list objects: %w", err)
 	}
+
 	return keys, nil
 }
 

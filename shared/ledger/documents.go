@@ -6,27 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
+
+	"livekit-recorder/shared/document"
 )
 
-// ErrNamesTaken says that a file name and 999 suffixes of it are taken.
-var ErrNamesTaken = errors.New("the name and 999 suffixes of it are taken")
+// maxSuffix is the highest number that is put behind a file name that is taken. Beyond that, the recording's id is.
+const maxSuffix = 1000
 
 // Documents reads and writes the documents of recordings in a store.
 type Documents struct{ Store Store }
 
-// pointer is what lies under .recordings/id/: a recording of which there is no more than the wish, or where its document is.
+// pointer is what lies under .recordings/id/: a recording of which there is no more than the wish, or where its
+// document is.
 type pointer struct {
-	Document  string     `json:"document,omitempty"`
-	Recording *Recording `json:"recording,omitempty"`
+	Document  string              `json:"document,omitempty"`
+	Recording *document.Recording `json:"recording,omitempty"`
 }
 
 func pointerKey(id string) string { return path.Join(".recordings", "id", id+".json") }
 
 func listKey(room, participant, id string) string {
-	return path.Join(".recordings", "room", Segment(room), Segment(participant), id)
+	return path.Join(".recordings", "room", document.Segment(room), document.Segment(participant), id)
 }
 
 // DocumentKey is where the document of a recording with that file name lies.
@@ -34,7 +36,7 @@ func DocumentKey(file string) string { return file + ".json" }
 
 // Request notes a recording that has been asked for, so that it can be found by its id from then on.
 // A recording that is known already is left as it is.
-func (d Documents) Request(ctx context.Context, recording Recording) error {
+func (d Documents) Request(ctx context.Context, recording document.Recording) error {
 	if err := d.putNew(ctx, listKey(recording.Room, recording.Participant, recording.ID), struct{}{}); err != nil {
 		return err
 	}
@@ -55,7 +57,8 @@ func (d Documents) putNew(ctx context.Context, key string, v any) error {
 // Reserve gives a recording its file name: the wanted one, or with the next free suffix (-2, -3 …), and writes its
 // document there. Nobody else can take that name from then on. A recording that has reserved a name keeps it, and the
 // document it has so far is returned: that is how a take-over finds the earlier parts.
-func (d Documents) Reserve(ctx context.Context, recording Recording, wanted string) (Recording, error) {
+func (d Documents) Reserve(ctx context.Context, recording document.Recording, wanted string) (document.Recording,
+	error) {
 	if err := d.Request(ctx, recording); err != nil {
 		return recording, err
 	}
@@ -66,11 +69,16 @@ func (d Documents) Reserve(ctx context.Context, recording Recording, wanted stri
 	if existing.File != "" {
 		return existing, nil
 	}
-	for n := 1; n <= 1000; n++ {
+	recording.UpdatedAt = time.Now().UTC()
+	for n := 1; ; n++ {
 		recording.File, recording.RequestedFile = wanted, ""
-		if n > 1 {
+		switch {
+		case n > maxSuffix: // the id is nobody else's
+			recording.File, recording.RequestedFile = wanted+"-"+recording.ID, wanted
+		case n > 1:
 			recording.File, recording.RequestedFile = fmt.Sprintf("%s-%d", wanted, n), wanted
 		}
+
 		body, err := encodeDocument(recording)
 		if err != nil {
 			return recording, err
@@ -78,7 +86,7 @@ func (d Documents) Reserve(ctx context.Context, recording Recording, wanted stri
 		_, err = d.Store.Put(ctx, DocumentKey(recording.File), body, "")
 		if errors.Is(err, ErrConflict) {
 			taken, err := d.at(ctx, DocumentKey(recording.File))
-			if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errNoDocument) {
+			if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNoDocument) {
 				return recording, err
 			}
 			if taken.ID != recording.ID {
@@ -89,11 +97,10 @@ func (d Documents) Reserve(ctx context.Context, recording Recording, wanted stri
 		}
 		return recording, d.point(ctx, recording)
 	}
-	return recording, fmt.Errorf("reserve file name: %q: %w", wanted, ErrNamesTaken)
 }
 
 // point makes the id lead to the document.
-func (d Documents) point(ctx context.Context, recording Recording) error {
+func (d Documents) point(ctx context.Context, recording document.Recording) error {
 	body, err := json.Marshal(pointer{Document: DocumentKey(recording.File)})
 	if err != nil {
 		return fmt.Errorf("encode pointer: %w", err)
@@ -101,84 +108,110 @@ func (d Documents) point(ctx context.Context, recording Recording) error {
 	return d.replace(ctx, pointerKey(recording.ID), func([]byte) ([]byte, error) { return body, nil })
 }
 
-var errNoDocument = errors.New("object is not the document of a recording")
+// ErrNoDocument says that there is no document where one should be: trying again does not help.
+var ErrNoDocument = errors.New("object is not the document of a recording")
 
-// ErrSuperseded says that a document was last written by a recorder with a higher epoch: the writer has lost the recording.
-var ErrSuperseded = errors.New("another recorder has taken this recording over")
+// Save writes the document of a recording that its recorder owns: see [document.Recording.Saved].
+func (d Documents) Save(ctx context.Context, r document.Recording) error {
+	_, err := d.change(ctx, r, r.Saved)
+	return err
+}
 
-// Save writes a recording's document. A document of a higher epoch is not overwritten: [ErrSuperseded]. What another
-// recorder has written of parts that it brought to their end (see [Documents.Amend]) is kept.
-func (d Documents) Save(ctx context.Context, recording Recording) error {
-	if recording.File == "" {
-		body, err := json.Marshal(pointer{Recording: &recording})
-		if err != nil {
-			return fmt.Errorf("encode recording: %w", err)
+// Conclude writes the final document of a recording that its recorder owns, and returns it. [document.ErrUnfinished]
+// says that another recorder has begun a part of it that is not final.
+func (d Documents) Conclude(ctx context.Context, r document.Recording, reason,
+	unrecordable string) (document.Recording, error) {
+	return d.change(ctx, r, func(there document.Recording) (document.Recording, error) {
+		saved, err := r.Saved(there)
+		if err == nil && saved.Unfinished() {
+			err = document.ErrUnfinished
 		}
-		return d.replace(ctx, pointerKey(recording.ID), func([]byte) ([]byte, error) { return body, nil })
-	}
-	return d.replace(ctx, DocumentKey(recording.File), func(old []byte) ([]byte, error) {
-		var current Recording
-		if json.Unmarshal(old, &current) == nil && current.ID == recording.ID {
-			if current.Epoch > recording.Epoch {
-				return nil, ErrSuperseded
-			}
-			recording.Parts = merge(recording.Parts, current.Parts, func(mine, theirs Part) bool { return !mine.Final() && theirs.Final() })
-		}
-		return encodeDocument(recording)
+		return saved.Concluded(reason, unrecordable), err
 	})
 }
 
-// Amend writes what became of a recorder's own parts into a document that belongs to another recorder by now.
-func (d Documents) Amend(ctx context.Context, recording Recording, parts []Part) error {
-	return d.replace(ctx, DocumentKey(recording.File), func(old []byte) ([]byte, error) {
-		var current Recording
-		if err := json.Unmarshal(old, &current); err != nil || current.ID != recording.ID {
-			return nil, fmt.Errorf("amend document of %s: %w", recording.ID, errNoDocument)
+// Amend writes what became of parts into the document of a recording, whoever owns it, and returns it.
+func (d Documents) Amend(ctx context.Context, r document.Recording, parts []document.Part) (document.Recording, error) {
+	return d.change(ctx, r, func(there document.Recording) (document.Recording, error) {
+		if there.ID == "" {
+			return there, fmt.Errorf("amend document of %s: %w", r.ID, ErrNoDocument)
 		}
-		current.Parts = merge(current.Parts, parts, func(mine, theirs Part) bool {
-			return !mine.Final() || mine.State == Failed && theirs.State == Completed
+		return there.Amended(parts), nil
+	})
+}
+
+// Dismiss writes down that a recording came to nothing, unless something else came of it already.
+func (d Documents) Dismiss(ctx context.Context, id, reason string) error {
+	existing, err := d.ByID(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && existing.State != document.Requested:
+		return nil
+	case err != nil:
+		return err
+	}
+	_, err = d.change(ctx, existing, func(there document.Recording) (document.Recording, error) {
+		if there.State != document.Requested {
+			return there, nil
+		}
+		return there.Dismissed(reason), nil
+	})
+	return err
+}
+
+// change moves a document, which lies beside its files if it has a name, and under its id before, and returns it as it
+// is written. There is the zero recording if there is none yet.
+func (d Documents) change(ctx context.Context, r document.Recording,
+	apply func(there document.Recording) (document.Recording, error)) (next document.Recording, err error) {
+	move := func(there document.Recording) (err error) {
+		next, err = apply(there)
+		next.UpdatedAt = time.Now().UTC()
+		return err
+	}
+	if r.File == "" {
+		err = d.replace(ctx, pointerKey(r.ID), func(old []byte) ([]byte, error) {
+			there, err := unnamed(old)
+			if err == nil {
+				err = move(there)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(pointer{Recording: &next})
 		})
-		if current.State == Failed && slices.ContainsFunc(parts, func(p Part) bool { return p.State == Completed }) {
-			current.State = Completed
+		return next, err
+	}
+
+	err = d.replace(ctx, DocumentKey(r.File), func(old []byte) ([]byte, error) {
+		var there document.Recording
+		if json.Unmarshal(old, &there) != nil || there.ID != r.ID {
+			there = document.Recording{}
 		}
-		return encodeDocument(current)
+		if err := move(there); err != nil {
+			return nil, err
+		}
+		return encodeDocument(next)
 	})
+	return next, err
 }
 
-// merge takes those of the other parts that are about the same files where better says so, and those about others.
-func merge(parts, others []Part, better func(mine, theirs Part) bool) []Part {
-	merged := slices.Clone(parts)
-	for _, other := range others {
-		n := slices.IndexFunc(merged, func(p Part) bool { return p.Key == other.Key })
-		switch {
-		case n < 0:
-			merged = append(merged, other)
-		case better(merged[n], other):
-			merged[n] = other
-		}
+// unnamed reads the document of a recording that has no name yet.
+func unnamed(body []byte) (r document.Recording, err error) {
+	var there pointer
+	switch {
+	case body == nil:
+		return r, nil
+	case json.Unmarshal(body, &there) != nil:
+		return r, ErrCorrupt
+	case there.Document != "":
+		return r, errNamed
+	case there.Recording != nil:
+		return *there.Recording, nil
 	}
-	arrange(merged)
-	return merged
+	return r, nil
 }
 
-// arrange puts parts into the order of time, and notes by how much each has the same as those before it.
-func arrange(parts []Part) {
-	slices.SortStableFunc(parts, func(a, b Part) int {
-		if a.StartedAt == nil || b.StartedAt == nil {
-			return 0
-		}
-		return a.StartedAt.Compare(*b.StartedAt)
-	})
-	var end time.Time
-	for n := range parts {
-		if p := &parts[n]; p.StartedAt != nil {
-			p.Overlap = max(0, end.Sub(*p.StartedAt).Seconds())
-			if stop := p.StartedAt.Add(time.Duration(p.Duration * float64(time.Second))); stop.After(end) {
-				end = stop
-			}
-		}
-	}
-}
+// errNamed says that a document has moved beside its files.
+var errNamed = errors.New("the recording has got its name meanwhile")
 
 // replace writes over an object whatever change makes of it; old is nil if there is none yet.
 func (d Documents) replace(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error {
@@ -199,14 +232,14 @@ func (d Documents) replace(ctx context.Context, key string, change func(old []by
 }
 
 // ByID finds a recording, or returns [ErrNotFound].
-func (d Documents) ByID(ctx context.Context, id string) (Recording, error) {
+func (d Documents) ByID(ctx context.Context, id string) (document.Recording, error) {
 	body, _, err := d.Store.Get(ctx, pointerKey(id))
 	if err != nil {
-		return Recording{}, err
+		return document.Recording{}, err
 	}
 	var p pointer
 	if err := json.Unmarshal(body, &p); err != nil {
-		return Recording{}, fmt.Errorf("read pointer of %s: %w: %w", id, ErrCorrupt, err)
+		return document.Recording{}, fmt.Errorf("read pointer of %s: %w: %w", id, ErrCorrupt, err)
 	}
 	if p.Recording != nil {
 		return *p.Recording, nil
@@ -214,29 +247,29 @@ func (d Documents) ByID(ctx context.Context, id string) (Recording, error) {
 	return d.at(ctx, p.Document)
 }
 
-func (d Documents) at(ctx context.Context, key string) (Recording, error) {
-	var recording Recording
+func (d Documents) at(ctx context.Context, key string) (document.Recording, error) {
+	var recording document.Recording
 	body, _, err := d.Store.Get(ctx, key)
 	if err != nil {
 		return recording, err
 	}
 	if err := json.Unmarshal(body, &recording); err != nil || recording.ID == "" {
-		return recording, fmt.Errorf("read %s: %w", key, errNoDocument)
+		return recording, fmt.Errorf("read %s: %w", key, ErrNoDocument)
 	}
 	return recording, nil
 }
 
 // List finds the recordings of a room, or of one participant in it (participant empty: of all), at most limit.
-func (d Documents) List(ctx context.Context, room, participant string, limit int) ([]Recording, error) {
-	prefix := path.Join(".recordings", "room", Segment(room)) + "/"
+func (d Documents) List(ctx context.Context, room, participant string, limit int) ([]document.Recording, error) {
+	prefix := path.Join(".recordings", "room", document.Segment(room)) + "/"
 	if participant != "" {
-		prefix += Segment(participant) + "/"
+		prefix += document.Segment(participant) + "/"
 	}
 	keys, err := d.Store.List(ctx, prefix, limit)
 	if err != nil {
 		return nil, err
 	}
-	recordings := make([]Recording, 0, len(keys))
+	recordings := make([]document.Recording, 0, len(keys))
 	for _, key := range keys {
 		recording, err := d.ByID(ctx, key[strings.LastIndexByte(key, '/')+1:])
 		if errors.Is(err, ErrNotFound) {
@@ -250,8 +283,7 @@ func (d Documents) List(ctx context.Context, room, participant string, limit int
 	return recordings, nil
 }
 
-func encodeDocument(recording Recording) ([]byte, error) {
-	recording.UpdatedAt = time.Now().UTC()
+func encodeDocument(recording document.Recording) ([]byte, error) {
 	body, err := json.MarshalIndent(recording, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode document: %w", err)

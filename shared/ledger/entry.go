@@ -1,190 +1,352 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"livekit-recorder/shared/command"
 )
 
-// Entry is the newest wish for one participant of one room, and who fulfils it: a last-writer-wins register by the time
-// at which things were requested, which makes the order of arrival harmless. It changes by the pure functions below
+// Entry is what is wanted of one participant of one room, and who fulfils it. It changes by the pure functions below
 // only, and is written with conditional PUTs only.
+//
+// What came first is decided by session ids where there are any, and otherwise by one clock: the function's, when it
+// received a command. The clocks of LiveKit and of recorders decide nothing.
 type Entry struct {
 	Room        string `json:"room"`
 	Participant string `json:"participant"`
 	// StoppedAt is the newest stop for everything of this participant: starts requested before it are void.
 	StoppedAt time.Time `json:"stoppedAt,omitzero"`
-	// Left has the newest departures, by session: starts that speak of one of these sessions are void.
+	// Left has the sessions that have ended, and when: starts that speak of one of them are void.
 	Left map[string]time.Time `json:"left,omitempty"`
-	// Stopped has the stops of single recordings that arrived before their start did.
+	// Stopped has the stops of single recordings that are not claimed (yet).
 	Stopped map[string]time.Time `json:"stopped,omitempty"`
-	// Claims has what is recorded of this participant, by [command.Command.Target].
+	// Claims has every recording that was ever claimed and is not over, by its id: also those that are not wanted any
+	// more, for somebody has to bring them to their end.
 	Claims map[string]Claim `json:"claims,omitempty"`
+	// Over has the recordings that have come to their end, by id.
+	Over map[string]Ended `json:"over,omitempty"`
 }
 
-// Claim is one recording that is wanted, or was, and the recorder that has it.
+// Claim is a recording that is not over, and the recorder that has it.
 type Claim struct {
-	Recording   string    `json:"recording"`
+	Target      string    `json:"target"` // [command.Command.Target]
 	RequestedAt time.Time `json:"requestedAt"`
-	Session     string    `json:"session,omitempty"`
-	Owner       string    `json:"owner"`
-	// Epoch counts the owners of a recording. It is the fencing token: what a recorder with a lower epoch writes is void.
-	Epoch int `json:"epoch"`
-	// Message is the SQS message that the owner holds for it.
+	// Sessions are those that the recording is wanted for, as far as they are known and have not ended.
+	Sessions []string `json:"sessions,omitempty"`
+	// Started are the sessions whose starts it has answered: its own, and those of its duplicates.
+	Started []string `json:"started,omitempty"`
+	// Owner is the name of the recorder that has the recording, Attempt the one of its attempts at it.
+	Owner   string `json:"owner"`
+	Attempt string `json:"attempt"`
+	// Epoch is the number of the owner's attempt. It is the fencing token, and part of the names of the owner's media
+	// files. Issued is the highest number that anybody has got.
+	Epoch  int `json:"epoch"`
+	Issued int `json:"issued"`
+	// Message is the SQS message that the owner holds.
 	Message string `json:"message,omitempty"`
-	// StoppedAt says that the recording is no longer wanted; its owner closes it.
+	// StoppedAt says that the recording is no longer wanted. Departed says that this is because the participant left.
 	StoppedAt time.Time `json:"stoppedAt,omitzero"`
-	// Departed says that it is not wanted because the participant left, not because somebody stopped it.
-	Departed bool `json:"departed,omitempty"`
-	// Ended says that the owner has closed it.
-	Ended bool `json:"ended,omitempty"`
+	Departed  bool      `json:"departed,omitempty"`
+	// Began is when the first frame of the whole recording came, by the clock of the recorder that received it.
+	Began time.Time `json:"began,omitzero"`
 }
 
-// Wanted says that the claim's recording should be running.
-func (c Claim) Wanted() bool { return c.StoppedAt.IsZero() && !c.Ended }
+// Ended is what is remembered of a recording that is over.
+type Ended struct {
+	Target  string    `json:"target"`
+	Started []string  `json:"started,omitempty"`
+	Issued  int       `json:"issued"`
+	At      time.Time `json:"at"`
+}
 
-// Verdict is what a start command comes to.
+// Wanted says that the recording should be running.
+func (c Claim) Wanted() bool { return c.StoppedAt.IsZero() }
+
+// Verdict is what a recorder is to do about a start.
 type Verdict string
 
-// The verdicts on a start.
+// The verdicts.
 const (
-	Claimed   Verdict = "claimed"    // record
-	TakenOver Verdict = "taken over" // carry on what another recorder had begun
-	Duplicate Verdict = "duplicate"  // somebody records that already
-	Void      Verdict = "void"       // stopped since, or over
-	Over      Verdict = "over"       // somebody records that by now: keep what has been heard before, and end
+	Record    Verdict = "record"    // it is this recorder's: record, or go on with what another one had begun
+	Close     Verdict = "close"     // it is this recorder's, and not wanted any more: bring it to its end
+	Extra     Verdict = "extra"     // it is another recorder's: what has been recorded here is kept beside its parts
+	Duplicate Verdict = "duplicate" // the same is being recorded already
+	Void      Verdict = "void"      // stopped before it began
+	Over      Verdict = "over"      // it has come to its end
 )
 
-// keepTombstones is how long departures and early stops are remembered: longer than a start can be on its way
-// (SQS keeps messages at most 14 days, but webhooks older than 30 s are dropped and stops follow starts closely).
-const keepTombstones = 24 * time.Hour
+// Refused says that the recorder has nothing to record.
+func (v Verdict) Refused() bool { return v == Duplicate || v == Void || v == Over }
 
-// ApplyStart decides what becomes of a start that has reached recorder owner, and returns the entry after it.
-func (e Entry) ApplyStart(c command.Command, owner string) (Entry, Verdict) {
-	next := e.clone()
-	current, exists := e.Claims[c.Target()]
-	if exists && current.Recording == c.Recording {
-		if current.Ended {
-			return e, Void
-		}
-		// Its message came back, so its owner is gone. One that has been stopped meanwhile must still be closed.
-		current.Owner, current.Epoch, current.Message = owner, current.Epoch+1, c.Message
-		next.Claims[c.Target()] = current
-		return next, TakenOver
-	}
-	stopped, departed := e.stopFor(c)
-	if !stopped.IsZero() && !heardBefore(c, stopped) {
-		return e, Void
-	}
-	if exists && current.Wanted() {
-		if heardBefore(c, current.RequestedAt) {
-			return e, Over
-		}
-		if !stopped.IsZero() {
-			return e, Void
-		}
-		if c.Session != "" && c.Session != current.Session && c.RequestedAt.After(current.RequestedAt) {
-			// The participant is back before we heard that they had gone: the departure of the old session
-			// must not end the recording.
-			current.Session, current.RequestedAt = c.Session, c.RequestedAt
-			next.Claims[c.Target()] = current
-			return next, Duplicate
-		}
-		return e, Duplicate
-	}
-	next.Claims[c.Target()] = Claim{
-		Recording: c.Recording, RequestedAt: c.RequestedAt, Session: c.Session, Owner: owner, Epoch: 1, Message: c.Message,
-		StoppedAt: stopped, Departed: departed,
-	}
-	return next, Claimed
+// Bid is a recorder's asking for a recording.
+type Bid struct {
+	Start   command.Command
+	Owner   string // the recorder
+	Attempt string // different for every attempt that ever was
+	Message string // that the recorder holds
+	// Recorded says that something has been recorded already, while the bucket did not answer: whatever the ledger says,
+	// it is kept.
+	Recorded bool
+	// Leaving says that the recorder has offered the recording to others by now, and must not take it from one of them.
+	Leaving bool
+	// At is the recorder's time, of which nothing depends but how long things are remembered.
+	At time.Time
 }
 
-// heardBefore says whether a start's recorder had been recording before something happened.
-func heardBefore(c command.Command, at time.Time) bool {
-	return !c.Heard.IsZero() && c.Heard.Before(at)
+// Grant is the answer to a bid.
+type Grant struct {
+	Verdict  Verdict
+	Epoch    int
+	Current  string // the recording that a duplicate is a duplicate of
+	Sessions []string
+	Began    time.Time
+	Departed bool
 }
 
-// stopFor is when a start was stopped before it got here, if it was, and whether by a departure.
-func (e Entry) stopFor(c command.Command) (at time.Time, departed bool) {
-	if at, left := e.Left[c.Session]; c.Session != "" && left {
-		return at, true
-	}
-	if at, stopped := e.Stopped[c.Recording]; stopped {
-		return at, false
-	}
-	if !c.RequestedAt.After(e.StoppedAt) {
-		return e.StoppedAt, false
-	}
-	return time.Time{}, false
-}
+// keepEnded is how long departures, early stops and ended recordings are remembered: as long as a start can be on its
+// way (the queue keeps messages for a day).
+const keepEnded = 24 * time.Hour
 
-// ApplyStop returns the entry after a stop, and the claims that it ends. The loss of a session ends none: the owner of
-// the recording sees for itself that the participant is away, and for how long.
-func (e Entry) ApplyStop(c command.Command) (Entry, []Claim) {
-	next := e.clone()
-	var ended []Claim
-	for target, claim := range e.Claims {
-		if !claim.Wanted() || c.Lost || !stops(c, claim) {
-			continue
-		}
-		claim.StoppedAt, claim.Departed = c.RequestedAt, c.Session != ""
-		next.Claims[target] = claim
-		ended = append(ended, claim)
-	}
+// maxEnded bounds each list of them.
+const maxEnded = 500
+
+// ApplyBid decides what a recorder is to do about a start, and returns the entry after it.
+func (e Entry) ApplyBid(b Bid) (Entry, Grant) {
+	id := b.Start.Recording
+	claim, known := e.Claims[id]
 	switch {
-	case c.Recording != "":
+	case known && claim.Attempt == b.Attempt:
+		return e, claim.grant() // given already: only the answer got lost
+	case known:
+		return e.takeOver(id, claim, b)
+	}
+
+	ended, over := e.Over[id]
+	verdict, current := e.judge(b.Start)
+	switch {
+	case over && !b.Recorded:
+		return e, Grant{Verdict: Over}
+	case !over && verdict == Duplicate:
+		e = e.prolong(current, b.Start)
+	}
+	if verdict.Refused() && !b.Recorded {
+		return e, Grant{Verdict: verdict, Current: current}
+	}
+
+	claim = Claim{
+		Target:      b.Start.Target(),
+		RequestedAt: b.Start.RequestedAt,
+		Owner:       b.Owner,
+		Attempt:     b.Attempt,
+		Epoch:       ended.Issued + 1,
+		Issued:      ended.Issued + 1,
+		Message:     b.Message,
+	}
+	if session := b.Start.Session; session != "" {
+		claim.Started = []string{session}
+		if _, left := e.Left[session]; !left {
+			claim.Sessions = []string{session}
+		}
+	}
+	if over || verdict.Refused() {
+		claim.StoppedAt = b.At
+	}
+	next := e.clone()
+	delete(next.Over, id)
+	next.Claims[id] = claim
+	return next, claim.grant()
+}
+
+func (c Claim) grant() Grant {
+	g := Grant{Verdict: Record, Epoch: c.Epoch, Sessions: c.Sessions, Began: c.Began, Departed: c.Departed}
+	if !c.Wanted() {
+		g.Verdict = Close
+	}
+	return g
+}
+
+// takeOver gives a recording to another owner, also one that is not wanted any more: it must still be closed. A
+// recorder that is about to leave gets no more than a number for its parts.
+func (e Entry) takeOver(id string, claim Claim, b Bid) (Entry, Grant) {
+	next := e.clone()
+	claim.Issued++
+	if b.Leaving {
+		next.Claims[id] = claim
+		return next, Grant{Verdict: Extra, Epoch: claim.Issued}
+	}
+
+	claim.Owner, claim.Attempt, claim.Epoch, claim.Message = b.Owner, b.Attempt, claim.Issued, b.Message
+	next.Claims[id] = claim
+	return next, claim.grant()
+}
+
+// judge says what becomes of a start that nobody has claimed yet.
+func (e Entry) judge(c command.Command) (v Verdict, current string) {
+	_, left := e.Left[c.Session]
+	_, stopped := e.Stopped[c.Recording]
+	if left && c.Session != "" || stopped || !c.RequestedAt.After(e.StoppedAt) {
+		return Void, ""
+	}
+
+	// A webhook that is repeated speaks of a session whose start has been answered already, whatever has become of the
+	// recording. That a recording has merely seen the session is no answer: it may have ended for the one before.
+	repeated := func(target string, started []string) bool {
+		return target == c.Target() && c.Session != "" && slices.Contains(started, c.Session)
+	}
+	void := false
+	for id, claim := range e.Claims {
+		if claim.Wanted() && claim.Target == c.Target() {
+			return Duplicate, id
+		}
+		void = void || repeated(claim.Target, claim.Started)
+	}
+	for _, ended := range e.Over {
+		void = void || repeated(ended.Target, ended.Started)
+	}
+	if void {
+		return Void, ""
+	}
+	return Record, ""
+}
+
+// prolong notes that a recording is wanted for another start, too. The participant may be back before we have heard
+// that they had gone: the departure of the old session must not end the recording. Or it has been started again before
+// we have heard of the stop before that.
+func (e Entry) prolong(id string, c command.Command) Entry {
+	claim := e.Claims[id]
+	known := c.Session == "" || slices.Contains(claim.Sessions, c.Session)
+	answered := c.Session == "" || slices.Contains(claim.Started, c.Session)
+	if known && answered && !c.RequestedAt.After(claim.RequestedAt) {
+		return e
+	}
+
+	next := e.clone()
+	if !known {
+		claim.Sessions = append(slices.Clone(claim.Sessions), c.Session)
+	}
+	if !answered {
+		claim.Started = append(slices.Clone(claim.Started), c.Session)
+	}
+	if c.RequestedAt.After(claim.RequestedAt) {
+		claim.RequestedAt = c.RequestedAt
+	}
+	next.Claims[id] = claim
+	return next
+}
+
+// ApplyStop returns the entry after a stop, and the ids of the claims that it ends. That a connection was lost ends
+// none: the owner of the recording sees for itself that the participant is away, and for how long.
+func (e Entry) ApplyStop(c command.Command) (Entry, []string) {
+	next := e.clone()
+	var ended []string
+	for id, claim := range e.Claims {
+		if c.Recording == "" && c.Session != "" {
+			claim.Sessions = without(claim.Sessions, c.Session)
+		}
+		if claim.Wanted() && !c.Lost && stops(c, id, e.Claims[id], claim.Sessions) {
+			claim.StoppedAt, claim.Departed = c.RequestedAt, c.Recording == "" && c.Session != ""
+			ended = append(ended, id)
+		}
+		next.Claims[id] = claim
+	}
+	slices.Sort(ended)
+
+	_, claimed := e.Claims[c.Recording]
+	switch {
+	case c.Recording != "" && !claimed:
 		next.Stopped[c.Recording] = c.RequestedAt
+	case c.Recording != "":
 	case c.Session != "":
 		next.Left[c.Session] = c.RequestedAt
 	case c.RequestedAt.After(e.StoppedAt):
 		next.StoppedAt = c.RequestedAt
 	}
-	next.forget(c.RequestedAt.Add(-keepTombstones))
+	next.forget(c.RequestedAt.Add(-keepEnded))
 	return next, ended
 }
 
-// stops says whether a stop speaks of a claim.
-func stops(c command.Command, claim Claim) bool {
+// stops says whether a stop ends a claim. A departure ends what has been begun for that session, unless another session
+// is left that it is wanted for.
+func stops(c command.Command, id string, claim Claim, left []string) bool {
 	switch {
 	case c.Recording != "":
-		return claim.Recording == c.Recording
-	case c.Session != "" && claim.Session != "":
-		return claim.Session == c.Session
+		return id == c.Recording
+	case c.Session != "":
+		return slices.Contains(claim.Sessions, c.Session) && len(left) == 0
 	default:
-		return c.RequestedAt.After(claim.RequestedAt)
+		return !claim.RequestedAt.After(c.RequestedAt)
 	}
 }
 
-// Joined notes the session that a recording found its participant in.
-func (e Entry) Joined(target, recording, session string) Entry {
-	claim, ok := e.Claims[target]
-	if !ok || claim.Recording != recording || claim.Session == session {
+// without returns the sessions but one; the same slice if it is not among them.
+func without(sessions []string, session string) []string {
+	n := slices.Index(sessions, session)
+	if n < 0 {
+		return sessions
+	}
+	return slices.Delete(slices.Clone(sessions), n, n+1)
+}
+
+// Seen notes what the owner of a recording has seen: the session that the participant is in, and when the first frame
+// came. A session that is known to have ended is none to wait for.
+func (e Entry) Seen(recording string, epoch int, session string, began time.Time) Entry {
+	claim, ok := e.Claims[recording]
+	if !ok || claim.Epoch != epoch {
 		return e
 	}
+
+	if _, left := e.Left[session]; session != "" && !left && !slices.Contains(claim.Sessions, session) {
+		claim.Sessions = append(slices.Clone(claim.Sessions), session)
+	}
+	if claim.Began.IsZero() {
+		claim.Began = began
+	}
 	next := e.clone()
-	claim.Session = session
-	next.Claims[target] = claim
+	next.Claims[recording] = claim
 	return next
 }
 
-// Ended notes that the owner has closed a recording for good. Departed is the session whose departure was the reason, or
-// empty. It says no if the participant is back in another session by then, whose start was taken for a duplicate: the
-// recording is still wanted.
-func (e Entry) Ended(target, recording string, epoch int, departed string) (next Entry, ended bool) {
-	claim, ok := e.Claims[target]
-	if !ok || claim.Recording != recording || claim.Epoch != epoch {
-		return e, true
+// Closing is what comes of bringing a recording to its end.
+type Closing string
+
+// The closings.
+const (
+	Closed      Closing = "closed"       // it is over
+	WantedAgain Closing = "wanted again" // the participant is in a session that the owner had not heard of
+	NotOurs     Closing = "not ours"     // another recorder has it
+)
+
+// ApplyClose notes that the owner has brought a recording to its end. Known are the sessions that the owner knew of
+// when it found the participant gone: a recording that is wanted for another one by then goes on. Nil: it ends in any
+// case.
+func (e Entry) ApplyClose(recording string, epoch int, known []string, at time.Time) (Entry, Closing) {
+	claim, ok := e.Claims[recording]
+	unknown := func(session string) bool { return !slices.Contains(known, session) }
+	switch {
+	case !ok:
+		return e, Closed // by somebody else, or by us: the answer got lost
+	case claim.Epoch != epoch:
+		return e, NotOurs
+	case known != nil && claim.Wanted() && slices.ContainsFunc(claim.Sessions, unknown):
+		return e, WantedAgain
 	}
-	if departed != "" && claim.Wanted() && claim.Session != "" && claim.Session != departed {
-		return e, false
-	}
-	next = e.clone()
-	claim.Ended = true
-	next.Claims[target] = claim
-	return next, true
+
+	next := e.clone()
+	delete(next.Claims, recording)
+	next.Over[recording] = Ended{Target: claim.Target, Started: claim.Started, Issued: claim.Issued, At: at}
+	next.forget(time.Time{})
+	return next, Closed
 }
 
-// Holding is what a recorder has of a recording.
+// Standing is what a recorder has of a recording at the moment.
+type Standing struct {
+	Holding  Holding
+	Sessions []string // that the recording is wanted for, as far as they are known
+	Message  string   // that its owner holds
+}
+
+// Holding says whether a recorder still has a recording, and whether it is wanted.
 type Holding string
 
 // The holdings.
@@ -192,29 +354,28 @@ const (
 	Wanted   Holding = "wanted"   // go on
 	Stopped  Holding = "stopped"  // close it: somebody asked for that
 	Departed Holding = "departed" // close it: the participant has left
-	Lost     Holding = "lost"     // let go of it: another recorder has it
+	Lost     Holding = "lost"     // let go of it: another recorder has it, or has brought it to its end
 )
 
-// Holding says what a recorder that got a recording with that epoch has of it now.
-func (e Entry) Holding(target, recording string, epoch int) Holding {
-	claim, ok := e.Claims[target]
+// Standing says what a recorder that got a recording with that epoch has of it now.
+func (e Entry) Standing(recording string, epoch int) Standing {
+	claim, ok := e.Claims[recording]
+	s := Standing{Holding: Stopped, Sessions: claim.Sessions, Message: claim.Message}
 	switch {
-	case !ok || claim.Recording != recording:
-		return Stopped // a newer recording of the same target would not have come to be otherwise
-	case claim.Epoch != epoch:
-		return Lost
+	case !ok || claim.Epoch != epoch:
+		s.Holding = Lost
 	case claim.Wanted():
-		return Wanted
+		s.Holding = Wanted
 	case claim.Departed:
-		return Departed
+		s.Holding = Departed
 	}
-	return Stopped
+	return s
 }
 
 func (e Entry) clone() Entry {
 	next := e
 	next.Left, next.Stopped = copyOf(e.Left), copyOf(e.Stopped)
-	next.Claims = copyOf(e.Claims)
+	next.Claims, next.Over = copyOf(e.Claims), copyOf(e.Over)
 	return next
 }
 
@@ -226,17 +387,27 @@ func copyOf[V any](m map[string]V) map[string]V {
 	return next
 }
 
+// forget drops what is from before a time, and the oldest of what is too much.
 func (e Entry) forget(before time.Time) {
-	for _, tombstones := range []map[string]time.Time{e.Left, e.Stopped} {
-		for k, at := range tombstones {
-			if at.Before(before) {
-				delete(tombstones, k)
-			}
+	self := func(at time.Time) time.Time { return at }
+	forget(e.Left, before, self)
+	forget(e.Stopped, before, self)
+	forget(e.Over, before, func(o Ended) time.Time { return o.At })
+}
+
+func forget[V any](m map[string]V, before time.Time, at func(V) time.Time) {
+	for k, v := range m {
+		if at(v).Before(before) {
+			delete(m, k)
 		}
 	}
-	for target, claim := range e.Claims {
-		if claim.Ended && claim.RequestedAt.Before(before) {
-			delete(e.Claims, target)
+	for len(m) > maxEnded {
+		oldest := ""
+		for k, v := range m {
+			if oldest == "" || at(v).Before(at(m[oldest])) {
+				oldest = k
+			}
 		}
+		delete(m, oldest)
 	}
 }

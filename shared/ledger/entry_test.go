@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -37,10 +38,15 @@ func lost(session string, seconds int) command.Command {
 	return c
 }
 
+// bid is what a recorder makes of a start.
+func bid(c command.Command, owner string) Bid {
+	return Bid{Start: c, Owner: owner, Attempt: owner, Message: "message of " + owner, At: c.RequestedAt}
+}
+
 func apply(e Entry, commands ...command.Command) Entry {
-	for _, c := range commands {
+	for n, c := range commands {
 		if c.Action == command.Start {
-			e, _ = e.ApplyStart(c, "recorder")
+			e, _ = e.ApplyBid(bid(c, fmt.Sprint("recorder-", n)))
 		} else {
 			e, _ = e.ApplyStop(c)
 		}
@@ -49,7 +55,14 @@ func apply(e Entry, commands ...command.Command) Entry {
 }
 
 // wanted says whether the participant is to be recorded in the end.
-func wanted(e Entry) bool { return e.Claims["av"].Wanted() && e.Claims["av"].Recording != "" }
+func wanted(e Entry) bool {
+	for _, claim := range e.Claims {
+		if claim.Wanted() {
+			return true
+		}
+	}
+	return false
+}
 
 func permutations(commands []command.Command, visit func([]command.Command)) {
 	var recurse func(int)
@@ -87,11 +100,15 @@ func TestEveryOrderOfArrivalEndsTheSame(t *testing.T) {
 		"joined, delivered again, left": {
 			[]command.Command{joined("R1", "S1", 1), joined("R1", "S1", 1), left("S1", 9)}, false},
 		"joined, delivered again, left, joined again, delivered again": {
-			[]command.Command{joined("R1", "S1", 1), joined("R1", "S1", 1), left("S1", 5), joined("R2", "S2", 6), joined("R2", "S2", 6)}, true},
+			[]command.Command{joined("R1", "S1", 1), joined("R1", "S1", 1), left("S1", 5), joined("R2", "S2", 6),
+				joined("R2", "S2", 6)}, true},
 		"joined, stopped by hand, left, stopped again": {
-			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5)), left("S1", 6), command.NewStop("room", "alice", at(7))}, false},
+			[]command.Command{joined("R1", "S1", 1), command.NewStop("room", "alice", at(5)), left("S1", 6),
+				command.NewStop("room", "alice", at(7))}, false},
 		"connection lost, joined again": {
 			[]command.Command{joined("R1", "S1", 1), lost("S1", 5), joined("R2", "S2", 6)}, true},
+		"started by hand, stopped, started again": {
+			[]command.Command{joined("R1", "", 1), command.NewStop("room", "alice", at(5)), joined("R2", "", 6)}, true},
 		"stopped by its id": {
 			[]command.Command{joined("R1", "", 1), stopByHand("R1", 5)}, false},
 	} {
@@ -105,48 +122,123 @@ func TestEveryOrderOfArrivalEndsTheSame(t *testing.T) {
 }
 
 func TestStartsOwnMessageComingBackIsATakeOver(t *testing.T) {
-	e, verdict := Entry{}.ApplyStart(joined("R1", "S1", 1), "one")
-	require.Equal(t, Claimed, verdict)
-	require.Equal(t, Wanted, e.Holding("av", "R1", 1))
-	e, verdict = e.ApplyStart(joined("R1", "S1", 1), "two")
-	require.Equal(t, TakenOver, verdict)
-	require.Equal(t, "two", e.Claims["av"].Owner)
-	require.Equal(t, Lost, e.Holding("av", "R1", 1), "the older owner lets go")
-	require.Equal(t, Wanted, e.Holding("av", "R1", 2))
-	same, _ := e.Ended("av", "R1", 1, "")
+	e, grant := Entry{}.ApplyBid(bid(joined("R1", "S1", 1), "one"))
+	require.Equal(t, Grant{Verdict: Record, Epoch: 1, Sessions: []string{"S1"}}, grant)
+	require.Equal(t, Wanted, e.Standing("R1", 1).Holding)
+
+	e, grant = e.ApplyBid(bid(joined("R1", "S1", 1), "two"))
+	require.Equal(t, Grant{Verdict: Record, Epoch: 2, Sessions: []string{"S1"}}, grant)
+	require.Equal(t, "two", e.Claims["R1"].Owner)
+	require.Equal(t, Standing{Lost, []string{"S1"}, "message of two"}, e.Standing("R1", 1), "the older owner lets go")
+	require.Equal(t, Wanted, e.Standing("R1", 2).Holding)
+
+	same, closing := e.ApplyClose("R1", 1, nil, at(9))
+	require.Equal(t, NotOurs, closing)
 	require.Equal(t, e, same, "and can't end what it has lost")
-	e, _ = e.Ended("av", "R1", 2, "")
-	_, verdict = e.ApplyStart(joined("R1", "S1", 1), "three")
-	require.Equal(t, Void, verdict)
+	e, closing = e.ApplyClose("R1", 2, nil, at(9))
+	require.Equal(t, Closed, closing)
+	_, grant = e.ApplyBid(bid(joined("R1", "S1", 1), "three"))
+	require.Equal(t, Over, grant.Verdict)
+	require.Equal(t, Lost, e.Standing("R1", 2).Holding)
 }
 
-func TestStoppedRecordingOfADeadRecorderIsStillClosed(t *testing.T) {
-	e := apply(Entry{}, joined("R1", "S1", 1), left("S1", 5))
-	require.Equal(t, Departed, e.Holding("av", "R1", 1))
-	e, verdict := e.ApplyStart(joined("R1", "S1", 1), "two")
-	require.Equal(t, TakenOver, verdict)
-	require.Equal(t, Departed, e.Holding("av", "R1", 2))
+// An answer that got lost is asked for again: that must not look like another owner, or parts would be numbered twice.
+func TestTheSameAttemptIsGivenTheSameEpochAgain(t *testing.T) {
+	e, first := Entry{}.ApplyBid(bid(joined("R1", "S1", 1), "one"))
+	again, second := e.ApplyBid(bid(joined("R1", "S1", 1), "one"))
+	require.Equal(t, first, second)
+	require.Equal(t, e, again)
+}
+
+// Hours were lost that way: the old recording of somebody who has left, been stopped or come back since was dropped,
+// when its recorder had died.
+func TestWhatADeadRecorderHadIsClosedWhateverHasHappenedSince(t *testing.T) {
+	for name, since := range map[string][]command.Command{
+		"left":                      {left("S1", 5)},
+		"came back":                 {left("S1", 5), joined("R2", "S2", 6)},
+		"came back, departure late": {joined("R2", "S2", 6), left("S1", 5), left("S2", 7), joined("R3", "S3", 8)},
+		"stopped by id":             {stopByHand("R1", 5)},
+		"stopped, started again":    {stopByHand("R1", 5), joined("R2", "", 6)},
+		"everything stopped":        {command.NewStop("room", "alice", at(5))},
+		"everything stopped, again": {command.NewStop("room", "alice", at(5)), joined("R2", "S2", 6)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := apply(apply(Entry{}, joined("R1", "S1", 1)), since...)
+			e, grant := e.ApplyBid(bid(joined("R1", "S1", 1), "next"))
+			require.Equal(t, Close, grant.Verdict)
+			require.Equal(t, 2, grant.Epoch)
+
+			e, closing := e.ApplyClose("R1", 2, nil, at(20))
+			require.Equal(t, Closed, closing)
+			require.NotContains(t, e.Claims, "R1")
+		})
+	}
+}
+
+// The owner notes what its bot sees, and may do so late.
+func TestALateNoteOfAnOldSessionEndsNothing(t *testing.T) {
+	e := apply(Entry{}, joined("R2", "S2", 6))
+	e = e.Seen("R2", 1, "S1", at(1))
+	e, ended := e.ApplyStop(left("S1", 5))
+	require.Empty(t, ended)
+	require.Equal(t, Wanted, e.Standing("R2", 1).Holding)
+
+	after := apply(Entry{}, left("S1", 5), joined("R2", "S2", 6)).Seen("R2", 1, "S1", at(1))
+	require.Equal(t, []string{"S2"}, after.Claims["R2"].Sessions)
+	require.Equal(t, at(1), after.Seen("R2", 1, "", at(3)).Claims["R2"].Began, "the first frame is the first")
+	require.Equal(t, after, after.Seen("R2", 7, "S3", at(1)), "another recorder has it")
 }
 
 func TestParticipantWhoIsBackBeforeTheirDepartureIsKnownIsRecordedOn(t *testing.T) {
 	e := apply(Entry{}, joined("R1", "S1", 1), joined("R2", "S2", 6))
-	_, ended := e.Ended("av", "R1", 1, "S1")
-	require.False(t, ended, "the second start was taken for a duplicate: nobody else will record")
+	_, closing := e.ApplyClose("R1", 1, []string{"S1"}, at(9))
+	require.Equal(t, WantedAgain, closing, "the second start was taken for a duplicate: nobody else will record")
 	require.True(t, wanted(apply(e, left("S1", 5))))
-	_, ended = e.Ended("av", "R1", 1, "S2")
-	require.True(t, ended)
-	_, ended = apply(e, left("S2", 9)).Ended("av", "R1", 1, "S1")
-	require.True(t, ended, "gone again meanwhile")
+	_, closing = e.ApplyClose("R1", 1, []string{"S1", "S2"}, at(9))
+	require.Equal(t, Closed, closing)
+	_, closing = apply(e, left("S2", 9)).ApplyClose("R1", 1, []string{"S1"}, at(9))
+	require.Equal(t, Closed, closing, "gone again meanwhile")
+	_, closing = e.ApplyClose("R1", 1, nil, at(9))
+	require.Equal(t, Closed, closing, "ended by something else than the participant's absence")
 }
 
 func TestLostConnectionEndsNothingButVoidsLaterStarts(t *testing.T) {
 	e := apply(Entry{}, joined("R1", "S1", 1))
 	e, ended := e.ApplyStop(lost("S1", 5))
 	require.Empty(t, ended)
-	require.Equal(t, Wanted, e.Holding("av", "R1", 1), "its recorder waits for them")
+	require.Equal(t, Wanted, e.Standing("R1", 1).Holding, "its recorder waits for them")
 	require.False(t, wanted(apply(e, joined("R2", "S2", 6), left("S2", 9))), "back, and gone for good")
-	_, verdict := apply(Entry{}, lost("S1", 5)).ApplyStart(joined("R1", "S1", 1), "one")
-	require.Equal(t, Void, verdict, "a start that comes too late for its session")
+	_, grant := apply(Entry{}, lost("S1", 5)).ApplyBid(bid(joined("R1", "S1", 1), "one"))
+	require.Equal(t, Void, grant.Verdict, "a start that comes too late for its session")
+}
+
+// A webhook that is delivered again must not begin anything, also when its recording has ended by itself by then.
+func TestARepeatedWebhookBeginsNothing(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1))
+	over, _ := e.ApplyClose("R1", 1, nil, at(9))
+	for name, then := range map[string]Entry{
+		"over":    over,
+		"stopped": apply(e, stopByHand("R1", 5)),
+	} {
+		_, grant := then.ApplyBid(bid(joined("R2", "S1", 20), "one"))
+		require.Equal(t, Void, grant.Verdict, name)
+		_, grant = then.ApplyBid(bid(joined("R2", "", 20), "one"))
+		require.Equal(t, Record, grant.Verdict, "%s: a start by hand", name)
+		_, grant = then.ApplyBid(bid(joined("R2", "S2", 20), "one"))
+		require.Equal(t, Record, grant.Verdict, "%s: another session", name)
+	}
+}
+
+// Found by the simulator: somebody was stopped, and came back; the old recording had seen the new session before it
+// heard of the stop, and the new session's start was taken for a repeated webhook.
+func TestASessionThatWasOnlySeenIsNotAnswered(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1)).Seen("R1", 1, "S2", at(6))
+	e = apply(e, command.NewStop("room", "alice", at(5)))
+	closing, _ := e.ApplyClose("R1", 1, nil, at(9))
+	for _, then := range []Entry{e, closing} {
+		_, grant := then.ApplyBid(bid(joined("R2", "S2", 6), "one"))
+		require.Equal(t, Record, grant.Verdict)
+	}
 }
 
 func TestStopEndsEveryTargetAndStopByIDOnlyOne(t *testing.T) {
@@ -154,71 +246,91 @@ func TestStopEndsEveryTargetAndStopByIDOnlyOne(t *testing.T) {
 	screen.Track = "screen_share"
 	e := apply(Entry{}, joined("R1", "", 1), screen)
 	one, ended := e.ApplyStop(stopByHand("R2", 5))
-	require.Len(t, ended, 1)
-	require.Equal(t, Wanted, one.Holding("av", "R1", 1))
-	require.Equal(t, Stopped, one.Holding("screen_share", "R2", 1))
-	_, ended = e.ApplyStop(command.NewStop("room", "alice", at(5)))
-	require.Len(t, ended, 2)
+	require.Equal(t, []string{"R2"}, ended)
+	require.Equal(t, Wanted, one.Standing("R1", 1).Holding)
+	require.Equal(t, Stopped, one.Standing("R2", 1).Holding)
+
+	all, ended := e.ApplyStop(command.NewStop("room", "alice", at(5)))
+	require.Equal(t, []string{"R1", "R2"}, ended)
+	require.Equal(t, Stopped, all.Standing("R1", 1).Holding)
+	_, ended = e.ApplyStop(command.NewStop("room", "alice", at(0)))
+	require.Empty(t, ended, "asked for before they were")
+}
+
+func TestADepartureIsToldFromAStop(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1))
+	require.Equal(t, Departed, apply(e, left("S1", 5)).Standing("R1", 1).Holding)
+	require.Equal(t, Stopped, apply(e, stopByHand("R1", 5)).Standing("R1", 1).Holding)
 }
 
 func TestRestartAfterTheEndIsANewRecording(t *testing.T) {
 	e := apply(Entry{}, joined("R1", "", 1), command.NewStop("room", "alice", at(5)))
-	e, verdict := e.ApplyStart(joined("R2", "", 6), "one")
-	require.Equal(t, Claimed, verdict)
-	require.Equal(t, Stopped, e.Holding("av", "R1", 1))
-	require.Equal(t, Wanted, e.Holding("av", "R2", 1))
+	e, grant := e.ApplyBid(bid(joined("R2", "", 6), "two"))
+	require.Equal(t, Record, grant.Verdict)
+	require.Equal(t, Stopped, e.Standing("R1", 1).Holding)
+	require.Equal(t, Wanted, e.Standing("R2", 1).Holding)
+}
+
+// A recorder that is leaving, and could not ask before, must not take the recording from the one that it was offered
+// to.
+func TestALeavingRecorderGetsANumberAndNotTheRecording(t *testing.T) {
+	e := apply(Entry{}, joined("R1", "S1", 1))
+	leaving := bid(joined("R1", "S1", 1), "leaving")
+	leaving.Recorded, leaving.Leaving = true, true
+	e, grant := e.ApplyBid(leaving)
+	require.Equal(t, Grant{Verdict: Extra, Epoch: 2}, grant)
+	require.Equal(t, Wanted, e.Standing("R1", 1).Holding)
+	e, grant = e.ApplyBid(bid(joined("R1", "S1", 1), "next"))
+	require.Equal(t, 3, grant.Epoch, "numbers are given once")
+	require.Equal(t, Lost, e.Standing("R1", 1).Holding)
+
+	_, grant = Entry{}.ApplyBid(leaving)
+	require.Equal(t, Record, grant.Verdict, "nobody has it yet")
+}
+
+// While the bucket is away, recording begins without it; what has been recorded by then is kept whatever the ledger
+// says.
+func TestWhatHasBeenRecordedAlreadyIsKept(t *testing.T) {
+	over, _ := apply(Entry{}, joined("R1", "S1", 1)).ApplyClose("R1", 1, nil, at(9))
+	for name, c := range map[string]struct {
+		before Entry
+		epoch  int
+	}{
+		"stopped":       {apply(Entry{}, command.NewStop("room", "alice", at(5))), 1},
+		"stopped by id": {apply(Entry{}, stopByHand("R1", 5)), 1},
+		"departed":      {apply(Entry{}, left("S1", 5)), 1},
+		"duplicate":     {apply(Entry{}, joined("R2", "S1", 1)), 1},
+		"over":          {over, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bid(joined("R1", "S1", 1), "one")
+			_, grant := c.before.ApplyBid(b)
+			require.True(t, grant.Verdict.Refused())
+
+			b.Recorded = true
+			e, grant := c.before.ApplyBid(b)
+			require.Equal(t, Close, grant.Verdict)
+			require.Equal(t, c.epoch, grant.Epoch)
+			_, grant = e.ApplyBid(bid(joined("R1", "S1", 1), "two"))
+			require.Equal(t, Close, grant.Verdict, "its recorder died: it is still to be closed")
+		})
+	}
 }
 
 func TestApplyLeavesTheOldEntryAlone(t *testing.T) {
 	e := apply(Entry{}, joined("R1", "S1", 1))
 	before := e.clone()
-	apply(e, left("S1", 5))
+	apply(e, joined("R2", "S2", 2), left("S1", 5), joined("R1", "S1", 1))
 	require.Equal(t, before, e.clone())
 }
 
-func TestTombstonesAreForgottenAfterADay(t *testing.T) {
+func TestEndedSessionsAreForgottenAfterADayAndBounded(t *testing.T) {
 	e := apply(Entry{}, left("S1", 1), left("S2", 1+86400+10))
 	require.NotContains(t, e.Left, "S1")
 	require.Contains(t, e.Left, "S2")
-}
-
-func TestTheOwnersMessageIsKnown(t *testing.T) {
-	first, second := joined("R1", "S1", 1), joined("R1", "S1", 1)
-	first.Message, second.Message = "one", "two"
-	e := apply(Entry{}, first)
-	require.Equal(t, "one", e.Claims["av"].Message)
-	require.Equal(t, "two", apply(e, second).Claims["av"].Message)
-}
-
-// heard is a start whose recorder has been recording since some time already.
-func heard(c command.Command, second int) command.Command {
-	c.Heard = at(second)
-	return c
-}
-
-func TestWhatWasHeardBeforeAStopIsKept(t *testing.T) {
-	for name, stop := range map[string]command.Command{
-		"stopped": command.NewStop("room", "alice", at(5)), "stopped by its id": stopByHand("R1", 5), "departed": left("S1", 5),
-	} {
-		before := apply(Entry{}, stop)
-		e, verdict := before.ApplyStart(heard(joined("R1", "S1", 1), 3), "one")
-		require.Equal(t, Claimed, verdict, name)
-		require.False(t, wanted(e), name)
-		require.NotEqual(t, Wanted, e.Holding("av", "R1", 1), name)
-		_, verdict = e.ApplyStart(joined("R1", "S1", 1), "two")
-		require.Equal(t, TakenOver, verdict, "%s: its recorder died: it is still to be closed", name)
-		e, verdict = before.ApplyStart(heard(joined("R1", "S1", 1), 6), "one")
-		require.Equal(t, Void, verdict, "%s: nothing had been heard by then", name)
-		require.Equal(t, before, e, name)
+	for n := range 2 * maxEnded {
+		e = apply(e, left(fmt.Sprint("S", n), 90000+n))
 	}
-}
-
-func TestWhatWasHeardBeforeAnotherRecordingBeganIsKept(t *testing.T) {
-	before := apply(Entry{}, joined("R2", "S2", 10))
-	e, verdict := before.ApplyStart(heard(joined("R1", "S1", 1), 3), "one")
-	require.Equal(t, Over, verdict)
-	require.Equal(t, before, e)
-	require.Equal(t, Stopped, e.Holding("av", "R1", 1))
-	_, verdict = before.ApplyStart(heard(joined("R3", "S2", 12), 13), "one")
-	require.Equal(t, Duplicate, verdict)
+	require.Len(t, e.Left, maxEnded)
+	require.Contains(t, e.Left, fmt.Sprint("S", 2*maxEnded-1))
 }

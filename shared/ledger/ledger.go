@@ -1,86 +1,87 @@
+// Package ledger keeps the service's whole state in the bucket, next to the files: which recording of which participant
+// is wanted and who fulfils it (entries), and what became of each recording (documents). There is no other database.
+//
+//	.ledger/ROOM/PARTICIPANT.json              the newest wish for one participant; conditional writes only
+//	.recordings/id/RECORDING.json              one recording by its id: its document, or where that is
+//	.recordings/room/ROOM/PARTICIPANT/RECORDING  an index for lists, the object's name says it all
+//	FILE.json beside FILE.webm                 the recording's document
+//	.tails/FILE/OFFSET                         what is not uploaded yet of a file that grows (recorder/upload)
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
-	"reflect"
+	"time"
 
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
 )
 
 // ErrCorrupt says that an object is not what the ledger has written: trying again does not help.
 var ErrCorrupt = errors.New("not written by the ledger")
 
-// Ledger moves entries in a store. Owner is this recorder's name, different for every process that ever ran.
-type Ledger struct {
-	Store Store
-	Owner string
-}
+// Ledger moves entries in a store.
+type Ledger struct{ Store Store }
 
 func entryKey(room, participant string) string {
-	return path.Join(".ledger", Segment(room), Segment(participant)+".json")
+	return path.Join(".ledger", document.Segment(room), document.Segment(participant)+".json")
 }
 
-// Start asks for a recording. The epoch is this recorder's fencing token if the verdict is to record; recording is the
-// id of the one that runs already if the start is a duplicate.
-func (l *Ledger) Start(ctx context.Context, c command.Command) (verdict Verdict, epoch int, recording string, err error) {
-	entry, err := l.move(ctx, c.Room, c.Participant, func(e Entry) Entry {
-		next, v := e.ApplyStart(c, l.Owner)
-		verdict = v
+// Look says what a bid would come to at the moment. It changes nothing.
+func (l *Ledger) Look(ctx context.Context, b Bid) (Grant, error) {
+	entry, _, err := l.read(ctx, entryKey(b.Start.Room, b.Start.Participant))
+	_, grant := entry.ApplyBid(b)
+	return grant, err
+}
+
+// Bid asks for a recording.
+func (l *Ledger) Bid(ctx context.Context, b Bid) (grant Grant, err error) {
+	err = l.move(ctx, b.Start.Room, b.Start.Participant, func(e Entry) (next Entry) {
+		next, grant = e.ApplyBid(b)
 		return next
 	})
-	claim := entry.Claims[c.Target()]
-	return verdict, claim.Epoch, claim.Recording, err
+	return grant, err
 }
 
-// Stop ends recordings, and returns the claims on those that it ended.
-func (l *Ledger) Stop(ctx context.Context, c command.Command) (ended []Claim, err error) {
-	_, err = l.move(ctx, c.Room, c.Participant, func(e Entry) Entry {
-		next, claims := e.ApplyStop(c)
-		ended = claims
-		return next
-	})
-	return ended, err
-}
-
-// Joined notes the session in which a recording found its participant.
-func (l *Ledger) Joined(ctx context.Context, recording Recording, session string) error {
-	_, err := l.move(ctx, recording.Room, recording.Participant, func(e Entry) Entry {
-		return e.Joined(recording.Target, recording.ID, session)
-	})
-	return err
-}
-
-// Ended notes that a recording is closed for good, see [Entry.Ended]. It says no if the recording is wanted again.
-func (l *Ledger) Ended(ctx context.Context, recording Recording, departed string) (ended bool, err error) {
-	_, err = l.move(ctx, recording.Room, recording.Participant, func(e Entry) Entry {
-		next, yes := e.Ended(recording.Target, recording.ID, recording.Epoch, departed)
-		ended = yes
+// Stop ends recordings, and returns the claims on those that it ended, by id.
+func (l *Ledger) Stop(ctx context.Context, c command.Command) (map[string]Claim, error) {
+	ended := map[string]Claim{}
+	err := l.move(ctx, c.Room, c.Participant, func(e Entry) Entry {
+		next, ids := e.ApplyStop(c)
+		clear(ended)
+		for _, id := range ids {
+			ended[id] = next.Claims[id]
+		}
 		return next
 	})
 	return ended, err
 }
 
-// Holding says what this recorder has of a recording now.
-func (l *Ledger) Holding(ctx context.Context, recording Recording) (Holding, error) {
-	entry, _, err := l.read(ctx, entryKey(recording.Room, recording.Participant))
+// Seen notes what the owner of a recording has seen, see [Entry.Seen].
+func (l *Ledger) Seen(ctx context.Context, r document.Recording, session string, began time.Time) error {
+	return l.move(ctx, r.Room, r.Participant, func(e Entry) Entry { return e.Seen(r.ID, r.Epoch, session, began) })
+}
+
+// Close notes that the owner has brought a recording to its end, see [Entry.ApplyClose].
+func (l *Ledger) Close(ctx context.Context, r document.Recording, known []string) (closing Closing, err error) {
+	err = l.move(ctx, r.Room, r.Participant, func(e Entry) (next Entry) {
+		next, closing = e.ApplyClose(r.ID, r.Epoch, known, time.Now().UTC())
+		return next
+	})
+	return closing, err
+}
+
+// Standing says what this recorder has of a recording now.
+func (l *Ledger) Standing(ctx context.Context, r document.Recording) (Standing, error) {
+	entry, _, err := l.read(ctx, entryKey(r.Room, r.Participant))
 	if err != nil {
-		return "", err
+		return Standing{}, err
 	}
-	return entry.Holding(recording.Target, recording.ID, recording.Epoch), nil
-}
-
-// Message is the SQS message that is held for a recording; empty if nobody has it.
-func (l *Ledger) Message(ctx context.Context, recording Recording) (string, error) {
-	entry, _, err := l.read(ctx, entryKey(recording.Room, recording.Participant))
-	claim := entry.Claims[recording.Target]
-	if err != nil || claim.Recording != recording.ID {
-		return "", err
-	}
-	return claim.Message, nil
+	return entry.Standing(r.ID, r.Epoch), nil
 }
 
 func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
@@ -99,26 +100,28 @@ func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
 }
 
 // move applies a pure function to an entry until no other writer comes between reading and writing.
-func (l *Ledger) move(ctx context.Context, room, participant string, apply func(Entry) Entry) (Entry, error) {
+func (l *Ledger) move(ctx context.Context, room, participant string, apply func(Entry) Entry) error {
 	key := entryKey(room, participant)
 	for {
 		entry, tag, err := l.read(ctx, key)
 		if err != nil {
-			return entry, err
+			return err
 		}
+
 		entry.Room, entry.Participant = room, participant
-		next := apply(entry)
-		if reflect.DeepEqual(next, entry) {
-			return entry, nil
+		before, beforeErr := json.Marshal(entry)
+		body, err := json.Marshal(apply(entry))
+		if err = errors.Join(beforeErr, err); err != nil {
+			return fmt.Errorf("encode %s: %w", key, err)
 		}
-		body, err := json.Marshal(next)
-		if err != nil {
-			return entry, fmt.Errorf("encode %s: %w", key, err)
+		if bytes.Equal(body, before) {
+			return nil
 		}
+
 		if _, err = l.Store.Put(ctx, key, body, tag); err == nil {
-			return next, nil
+			return nil
 		} else if !errors.Is(err, ErrConflict) {
-			return entry, err
+			return err
 		}
 	}
 }

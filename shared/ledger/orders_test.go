@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,21 +45,22 @@ func deliver(chance *rand.Rand, commands []command.Command) Entry {
 	}
 	chance.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
 	for n, c := range queue {
-		before := e.Claims["av"]
+		before := e
 		if c.Action == command.Start {
-			if chance.IntN(4) == 0 { // the bucket was away, and its recorder has begun without it
-				c.Heard = c.RequestedAt.Add(time.Duration(chance.IntN(4)) * time.Second)
-			}
-			e, _ = e.ApplyStart(c, fmt.Sprint("recorder-", n))
+			b := bid(c, fmt.Sprint("recorder-", n))
+			b.Recorded = chance.IntN(4) == 0 // the bucket was away, and its recorder has begun without it
+			e, _ = e.ApplyBid(b)
 		} else {
 			e, _ = e.ApplyStop(c)
 		}
-		claim := e.Claims["av"]
-		if claim.Recording == before.Recording && claim.Epoch < before.Epoch {
-			panic("an epoch went back")
-		}
-		if chance.IntN(2) == 0 && claim.Recording != "" && !claim.Wanted() {
-			e, _ = e.Ended("av", claim.Recording, claim.Epoch, "")
+
+		for id, claim := range e.Claims {
+			if claim.Issued < before.Claims[id].Issued || claim.Issued <= before.Over[id].Issued {
+				panic("a number was given twice")
+			}
+			if chance.IntN(2) == 0 && !claim.Wanted() {
+				e, _ = e.ApplyClose(id, claim.Epoch, nil, c.RequestedAt)
+			}
 		}
 	}
 	return e

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"livekit-recorder/shared/document"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,8 +40,8 @@ type Store interface {
 const (
 	// callTimeout bounds one call, the SDK's retries included.
 	callTimeout = 10 * time.Second
-	// attemptTimeout bounds one attempt of it: the objects are a few kilobytes, and an answer that does not come, as on a
-	// connection whose other end has gone, must not keep a recording from hearing that it has been stopped.
+	// attemptTimeout bounds one attempt of it: the objects are a few kilobytes, and an answer that does not come, as
+	// on a connection whose other end has gone, must not keep a recording from hearing that it has been stopped.
 	attemptTimeout = 3 * time.Second
 )
 
@@ -60,7 +62,7 @@ func NewS3Store(client *s3.Client, bucket, directory string) *S3Store {
 }
 
 // Key returns the bucket key of an object of this store.
-func (s *S3Store) Key(key string) string { return Join(s.directory, key) }
+func (s *S3Store) Key(key string) string { return document.Join(s.directory, key) }
 
 // Get implements [Store].
 func (s *S3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
@@ -75,6 +77,7 @@ func (s *S3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
 		return nil, "", fmt.Errorf("get %s: %w", key, err)
 	}
 	defer out.Body.Close()
+
 	body, err := io.ReadAll(out.Body)
 	if err != nil {
 		return nil, "", fmt.Errorf("get %s: %w", key, err)
@@ -82,13 +85,17 @@ func (s *S3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
 	return body, aws.ToString(out.ETag), nil
 }
 
-// Put implements [Store] with If-Match and If-None-Match (S3 user guide, "Conditional writes"). The ETag is that of the
-// content, so two different writers of the same bytes cannot tell each other apart: entries carry an epoch for that.
+// Put implements [Store] with If-Match and If-None-Match (S3 user guide, "Conditional writes"). The ETag is that of
+// the content, so two different writers of the same bytes cannot tell each other apart: entries carry an epoch for
+// that.
 func (s *S3Store) Put(ctx context.Context, key string, body []byte, tag string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+
 	in := &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: aws.String(s.Key(key)), Body: bytes.NewReader(body),
+		Bucket:      &s.bucket,
+		Key:         aws.String(s.Key(key)),
+		Body:        bytes.NewReader(body),
 		ContentType: aws.String("application/json"),
 	}
 	if tag == "" {
@@ -96,6 +103,7 @@ func (s *S3Store) Put(ctx context.Context, key string, body []byte, tag string) 
 	} else {
 		in.IfMatch = &tag
 	}
+
 	out, err := s.client.PutObject(ctx, in)
 	if err != nil {
 		if isConflict(err) {
@@ -106,17 +114,19 @@ func (s *S3Store) Put(ctx context.Context, key string, body []byte, tag string) 
 	return aws.ToString(out.ETag), nil
 }
 
-// isConflict knows the answers of a conditional write that lost: 412 PreconditionFailed, 409 ConditionalRequestConflict
-// (another write was under way), and 404 for an If-Match on an object that is gone.
+// isConflict knows the answers of a conditional write that lost: 412 PreconditionFailed, 409
+// ConditionalRequestConflict (another write was under way), and 404 for an If-Match on an object that is gone.
 func isConflict(err error) bool {
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusPreconditionFailed {
 		return true
 	}
+
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false
 	}
+
 	switch api.ErrorCode() {
 	case "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey":
 		return true
@@ -132,6 +142,7 @@ func (s *S3Store) List(ctx context.Context, prefix string, limit int) ([]string,
 	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: aws.String(s.Key(prefix)),
 	})
+
 	for pages.HasMorePages() && len(keys) < limit {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -141,5 +152,6 @@ func (s *S3Store) List(ctx context.Context, prefix string, limit int) ([]string,
 			keys = append(keys, aws.ToString(object.Key)[len(s.Key(prefix))-len(prefix):])
 		}
 	}
+
 	return keys[:min(limit, len(keys))], nil
 }

@@ -52,6 +52,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	// The call itself must be given longer than the server may take to answer it.
 	ctx, cancel := context.WithTimeout(ctx, LongPoll+minimumSpare)
 	defer cancel()
+
 	out, err := q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:            &q.URL,
 		MaxNumberOfMessages: int32(min(limit, MaxBatch)),
@@ -64,22 +65,28 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	if err != nil {
 		return nil, fmt.Errorf("receive messages: %w", err)
 	}
+
 	now := time.Now()
 	messages := make([]Message, len(out.Messages))
 	for i, m := range out.Messages {
 		receives, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]) // 0 when the service does not say
 		messages[i] = Message{
-			ID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), Receipt: aws.ToString(m.ReceiptHandle),
-			Receives: receives, At: now,
+			ID:       aws.ToString(m.MessageId),
+			Body:     aws.ToString(m.Body),
+			Receipt:  aws.ToString(m.ReceiptHandle),
+			Receives: receives,
+			At:       now,
 		}
 	}
+
 	return messages, nil
 }
 
-// Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that could
-// not be hidden; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each, and independent: one that
-// hangs holds up no other.
-func (q *Queue) Hide(ctx context.Context, receipts []string, visibility time.Duration) (failed map[string]error, err error) {
+// Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that
+// could not be hidden; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each, and
+// independent: one that hangs holds up no other.
+func (q *Queue) Hide(ctx context.Context, receipts []string,
+	visibility time.Duration) (failed map[string]error, err error) {
 	failed = map[string]error{}
 	var mu sync.Mutex // guards failed and err
 	var calls sync.WaitGroup
@@ -92,27 +99,32 @@ func (q *Queue) Hide(ctx context.Context, receipts []string, visibility time.Dur
 			err = errors.Join(err, callErr)
 		})
 	}
+
 	calls.Wait()
 	return failed, err
 }
 
-func (q *Queue) hide(ctx context.Context, receipts []string, visibility time.Duration) (failed map[string]error, err error) {
+func (q *Queue) hide(ctx context.Context, receipts []string,
+	visibility time.Duration) (failed map[string]error, err error) {
 	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.URL}
 	for i, receipt := range receipts {
 		in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
 			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &receipt, VisibilityTimeout: int32(visibility / time.Second),
 		})
 	}
+
 	out, err := q.Client.ChangeMessageVisibilityBatch(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("change visibility: %w", err)
 	}
+
 	failed = map[string]error{}
 	for _, f := range out.Failed {
 		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(receipts) {
 			failed[receipts[i]] = fmt.Errorf("change visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
 		}
 	}
+
 	return failed, nil
 }
 
@@ -129,7 +141,8 @@ func (q *Queue) Release(ctx context.Context, m Message, after time.Duration) err
 
 // Delete takes a message off the queue: its work is done, durably.
 func (q *Queue) Delete(ctx context.Context, m Message) error {
-	if _, err := q.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.URL, ReceiptHandle: &m.Receipt}); err != nil {
+	_, err := q.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.URL, ReceiptHandle: &m.Receipt})
+	if err != nil {
 		return fmt.Errorf("delete message: %w", err)
 	}
 	return nil

@@ -63,7 +63,8 @@ func TestHidingThatHangsHoldsUpNoOtherMessages(t *testing.T) {
 	failed, err := q.Hide(ctx, receipts, 0)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Empty(t, failed)
-	out, err := client.GetQueueAttributes(t.Context(), &awssqs.GetQueueAttributesInput{QueueUrl: &q.URL, AttributeNames: []types.QueueAttributeName{"All"}})
+	out, err := client.GetQueueAttributes(t.Context(),
+		&awssqs.GetQueueAttributesInput{QueueUrl: &q.URL, AttributeNames: []types.QueueAttributeName{"All"}})
 	require.NoError(t, err)
 	require.Equal(t, "11", out.Attributes["ApproximateNumberOfMessages"], "the other two calls")
 	require.Equal(t, "10", out.Attributes["ApproximateNumberOfMessagesNotVisible"])

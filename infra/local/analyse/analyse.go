@@ -1,5 +1,5 @@
-// Package analyse reads finished recordings with the system's ffmpeg: what they contain, whether they decode, and when
-// the test signal's flashes and beeps are.
+// Package analyse reads finished recordings with the system's ffmpeg: what they contain, whether they decode, and
+// when the test signal's flashes and beeps are.
 package analyse
 
 import (
@@ -71,28 +71,30 @@ func (f File) Stream(kind string) (Stream, bool) {
 // Probe reads what a file contains.
 func Probe(ctx context.Context, path string) (File, error) {
 	var file File
-	out, err := run(ctx, "ffprobe", "-v", "error", "-count_packets", "-show_format", "-show_streams", "-of", "json", "file:"+path)
+	out, err := run(ctx, "ffprobe", "-v", "error", "-count_packets", "-show_format", "-show_streams",
+		"-of", "json", "file:"+path)
 	if err != nil {
 		return file, err
 	}
 	return file, json.Unmarshal(out, &file)
 }
 
-// Decode decodes everything and returns what ffmpeg complained of: nothing, for a good file. The unit of time is told:
-// otherwise ffmpeg 5 rounds to a frame rate that it guesses, and complains when two frames of a camera that is not quite
-// regular come to lie in one.
+// Decode decodes everything and returns what ffmpeg complained of: nothing, for a good file. The unit of time is
+// told: otherwise ffmpeg 5 rounds to a frame rate that it guesses, and complains when two frames of a camera that is
+// not quite regular come to lie in one.
 func Decode(ctx context.Context, path string) (complaints string, err error) {
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path, "-enc_time_base:v", "1/90000", "-f", "null", "-")
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path,
+		"-enc_time_base:v", "1/90000", "-f", "null", "-")
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
-// leastSignal is how long a flash or a beep of 100 ms must be to count: one that a mute or a late start has cut off has
-// not begun when it should have.
+// leastSignal is how long a flash or a beep of 100 ms must be to count: one that a mute or a late start has cut off
+// has not begun when it should have.
 const leastSignal = 70 * time.Millisecond
 
-// mostBefore is how long before a flash the picture before it may be: an encoder that drops pictures (a browser does, when
-// bits are short) may have dropped the one with which the flash began, and when that was is not known then.
+// mostBefore is how long before a flash the picture before it may be: an encoder that drops pictures (a browser does,
+// when bits are short) may have dropped the one with which the flash began, and when that was is not known then.
 const mostBefore = 50 * time.Millisecond
 
 // Flashes returns the times in the file at which the picture becomes white.
@@ -106,13 +108,16 @@ func FlashesIn(ctx context.Context, path, filter string) ([]time.Duration, error
 	if err != nil {
 		return nil, err
 	}
+
 	// The file goes through a filter's argument: quotes and backslashes twice.
-	quoted := strings.NewReplacer(`\`, `\\\\`, `'`, `\\\'`, `:`, `\\:`, `,`, `\,`, `;`, `\;`, `[`, `\[`, `]`, `\]`).Replace(absolute)
-	out, err := run(ctx, "ffprobe", "-v", "error", "-f", "lavfi", "-i", "movie="+quoted+","+filter+",scale=16:16,signalstats",
+	quote := strings.NewReplacer(`\`, `\\\\`, `'`, `\\\'`, `:`, `\\:`, `,`, `\,`, `;`, `\;`, `[`, `\[`, `]`, `\]`)
+	source := "movie=" + quote.Replace(absolute) + "," + filter + ",scale=16:16,signalstats"
+	out, err := run(ctx, "ffprobe", "-v", "error", "-f", "lavfi", "-i", source,
 		"-show_entries", "frame=pts_time:frame_tags=lavfi.signalstats.YAVG", "-of", "csv=p=0")
 	if err != nil {
 		return nil, err
 	}
+
 	var flashes []time.Duration
 	var began, before time.Duration
 	white, exact := true, false // the file may begin in the middle of a flash
@@ -130,6 +135,7 @@ func FlashesIn(ctx context.Context, path, filter string) ([]time.Duration, error
 		}
 		white, before = luma > 180, now
 	}
+
 	return flashes, nil
 }
 
@@ -138,14 +144,17 @@ const sampleRate = 48000
 // Beeps returns the times in the file at which the tone begins. Gaps between packets keep their length.
 func Beeps(ctx context.Context, path string) ([]time.Duration, error) {
 	out, err := run(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", "file:"+path, "-map", "0:a:0",
-		"-af", "aresample=async=1:min_hard_comp=0.001:first_pts=0", "-ac", "1", "-ar", strconv.Itoa(sampleRate), "-f", "f32le", "-")
+		"-af", "aresample=async=1:min_hard_comp=0.001:first_pts=0",
+		"-ac", "1", "-ar", strconv.Itoa(sampleRate), "-f", "f32le", "-")
 	if err != nil {
 		return nil, err
 	}
+
 	samples := make([]float32, len(out)/4)
 	if err := binary.Read(bytes.NewReader(out), binary.LittleEndian, samples); err != nil {
 		return nil, err
 	}
+
 	const quiet = sampleRate / 4 // a beep follows at least this much silence
 	var beeps []time.Duration
 	began, last := -1, -1 // samples
@@ -154,6 +163,7 @@ func Beeps(ctx context.Context, path string) ([]time.Duration, error) {
 			beeps = append(beeps, time.Duration(began)*time.Second/sampleRate)
 		}
 	}
+
 	for i, sample := range samples {
 		if math.Abs(float64(sample)) < 0.1 {
 			continue
@@ -167,12 +177,13 @@ func Beeps(ctx context.Context, path string) ([]time.Duration, error) {
 		}
 		last = i
 	}
+
 	note()
 	return beeps, nil
 }
 
-// Offset returns by how much beeps are later than their flashes: the median, which one late picture of a busy publisher
-// does not move, and how far single ones are from it at most.
+// Offset returns by how much beeps are later than their flashes: the median, which one late picture of a busy
+// publisher does not move, and how far single ones are from it at most.
 func Offset(flashes, beeps []time.Duration) (median, spread time.Duration, err error) {
 	var offsets []time.Duration
 	for _, flash := range flashes {
@@ -182,9 +193,11 @@ func Offset(flashes, beeps []time.Duration) (median, spread time.Duration, err e
 			}
 		}
 	}
+
 	if len(offsets) == 0 {
 		return 0, 0, fmt.Errorf("no flash with a beep near it: %d flashes, %d beeps", len(flashes), len(beeps))
 	}
+
 	slices.Sort(offsets)
 	median = offsets[len(offsets)/2]
 	return median, max(median-offsets[0], offsets[len(offsets)-1]-median), nil

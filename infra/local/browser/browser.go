@@ -55,11 +55,13 @@ func Start(ctx context.Context, modules, files string) (*Browser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start browser: %w", err)
 	}
+
 	b.script = script.Name()
 	_, err = script.Write(driver)
 	if err = errors.Join(err, script.Close()); err != nil {
 		return nil, fmt.Errorf("start browser: %w", err)
 	}
+
 	b.server = httptest.NewServer(pages(modules, files))
 	b.cmd = exec.Command("node", b.script, modules)
 	b.cmd.Stderr = os.Stderr
@@ -70,6 +72,7 @@ func Start(ctx context.Context, modules, files string) (*Browser, error) {
 		b.server.Close()
 		return nil, fmt.Errorf("start browser: %w", err)
 	}
+
 	b.stdin = stdin
 	go b.read(stdout)
 	select {
@@ -80,6 +83,7 @@ func Start(ctx context.Context, modules, files string) (*Browser, error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+
 	b.Close()
 	return nil, fmt.Errorf("start browser: %w", err)
 }
@@ -92,6 +96,7 @@ func pages(modules, files string) http.Handler {
 			_, _ = w.Write(content) // the page has been closed
 		}
 	}
+
 	mux.HandleFunc("/publisher/", page(publisher))
 	mux.HandleFunc("/player/", page(player))
 	mux.HandleFunc("/livekit-client.js", func(w http.ResponseWriter, r *http.Request) {
@@ -118,30 +123,37 @@ func (b *Browser) read(stdout io.Reader) {
 	}
 }
 
-// call evaluates an expression in a page, which is opened the first time. Its result goes to out.
+// call calls a function of a page, which is opened the first time. Its result goes to out.
 func (b *Browser) call(ctx context.Context, page string, out any, function string, args ...any) error {
 	encoded, err := json.Marshal(append([]any{}, args...)) // [] without arguments, not null
 	if err != nil {
 		return err
 	}
+	return b.ask(ctx, page, out, function, fmt.Sprintf("window.%s(...%s)", function, encoded))
+}
+
+// ask has an expression evaluated in a page, or the page loaded again if there is none. What is for errors.
+func (b *Browser) ask(ctx context.Context, page string, out any, what, expression string) error {
 	b.mu.Lock()
 	b.next++
 	id, c := b.next, make(chan answer, 1)
 	b.waiting[id] = c
 	b.mu.Unlock()
 	request, err := json.Marshal(map[string]any{
-		"id": id, "page": b.server.URL + page, "call": fmt.Sprintf("window.%s(...%s)", function, encoded),
+		"id": id, "page": b.server.URL + page, "call": expression,
 	})
 	if err != nil {
 		return err
 	}
+
 	if _, err := b.stdin.Write(append(request, '\n')); err != nil {
-		return fmt.Errorf("%s in browser: %w", function, err)
+		return fmt.Errorf("%s in browser: %w", what, err)
 	}
+
 	select {
 	case a := <-c:
 		if a.Error != "" {
-			return fmt.Errorf("%s in browser: %s", function, a.Error)
+			return fmt.Errorf("%s in browser: %s", what, a.Error)
 		}
 		if out == nil || len(a.Result) == 0 {
 			return nil
@@ -150,7 +162,7 @@ func (b *Browser) call(ctx context.Context, page string, out any, function strin
 	case <-b.done:
 		return errors.New("the browser has ended")
 	case <-ctx.Done():
-		return fmt.Errorf("%s in browser: %w", function, ctx.Err())
+		return fmt.Errorf("%s in browser: %w", what, ctx.Err())
 	}
 }
 
@@ -182,6 +194,11 @@ func (b *Browser) Quality(ctx context.Context, name, quality string) error {
 // Simulate makes the page's connection fail in one of the client's scenarios: signal-reconnect, full-reconnect, …
 func (b *Browser) Simulate(ctx context.Context, name, scenario string) error {
 	return b.call(ctx, "/publisher/"+name, nil, "simulate", scenario)
+}
+
+// Reload loads a page again, as somebody does who reloads theirs in a call.
+func (b *Browser) Reload(ctx context.Context, name string) error {
+	return b.ask(ctx, "/publisher/"+name, nil, "reload", "")
 }
 
 // Leave leaves the room that a page is in.
@@ -217,6 +234,6 @@ func (b *Browser) Close() {
 	_ = os.Remove(b.script) // in a temporary directory
 }
 
-// EncoderDelay is how much later than its picture the sound of the test signal leaves the browser (28 to 43 ms were seen): a buffer of the audio
-// graph, 10 ms pieces of audio processing and Opus' look-ahead of 6.5 ms.
+// EncoderDelay is how much later than its picture the sound of the test signal leaves the browser (28 to 43 ms were
+// seen): a buffer of the audio graph, 10 ms pieces of audio processing and Opus' look-ahead of 6.5 ms.
 const EncoderDelay = 35 * time.Millisecond

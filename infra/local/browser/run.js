@@ -1,5 +1,6 @@
 // Drives a headless Chromium for the tests: one JSON request a line on standard input, one JSON answer a line on standard
-// output. Requests: {"page": address, "call": expression} evaluates in a page, which is opened the first time.
+// output. Requests: {"page": address, "call": expression} evaluates in a page, which is opened the first time; without a call,
+// the page is loaded again.
 'use strict'
 
 const { createRequire } = require('module')
@@ -24,7 +25,8 @@ async function main() {
         pages.set(address, page)
         await page.goto(address)
       }
-      answer(id, { result: await pages.get(address).evaluate(call) })
+      const page = pages.get(address)
+      answer(id, { result: call ? await page.evaluate(call) : await page.reload().then(() => null) })
     } catch (error) {
       answer(id, { error: String(error) })
     }

@@ -1,6 +1,6 @@
 // Package chaos records several people with several recorders while recorders are killed, queues repeat and reorder
-// messages, and the bucket, the queue and LiveKit go away and come back; and then checks, from the bucket alone, what was
-// lost.
+// messages, and the bucket, the queue and LiveKit go away and come back. From the bucket alone it then checks how
+// much of what was sent is lost.
 package chaos
 
 import (
@@ -18,7 +18,8 @@ import (
 
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/infra/local/timeline"
+	"livekit-recorder/shared/document"
 )
 
 // Room is the room that everybody is in; the system must record whoever joins it.
@@ -31,23 +32,56 @@ type Fault struct {
 	Lossless bool
 	// Rare faults are in `make chaos` only.
 	Rare bool
-	// Settle is how long it takes at most until everybody is recorded again.
-	Settle time.Duration
+	// Within is how long it takes at most until everybody is recorded again.
+	Within time.Duration
 	inject func(*arena, context.Context) error
 }
 
-// Faults returns all of them. S3 and SQS are away for that long; 0 is about the limits that matter: SQS takes a recorder
-// for dead after 30 s.
+// Faults returns all of them. S3 and SQS are away for that long; 0 is about the limits that matter: SQS takes a
+// recorder for dead after 30 s.
 func Faults(outage time.Duration) []Fault {
 	s3, sqs := cmp.Or(outage, 15*time.Second), cmp.Or(outage, 40*time.Second)
 	return []Fault{
-		{Name: "garbage on the queues", Lossless: true, Settle: 2 * time.Second, inject: (*arena).garbage},
-		{Name: "recorder terminated (SIGTERM)", Lossless: true, Settle: 25 * time.Second, inject: (*arena).terminate},
-		{Name: "recorder killed (SIGKILL)", Settle: 50 * time.Second, inject: (*arena).kill},
-		{Name: fmt.Sprintf("S3 away for %s", s3), Rare: true, Lossless: true, Settle: 20 * time.Second, inject: withoutS3(s3)},
-		{Name: fmt.Sprintf("S3 silent for %s", s3), Rare: true, Lossless: true, Settle: 20 * time.Second, inject: silentS3(s3)},
-		{Name: fmt.Sprintf("SQS away for %s", sqs), Rare: true, Lossless: true, Settle: 25 * time.Second, inject: withoutSQS(sqs)},
-		{Name: "LiveKit killed and started again", Rare: true, Settle: 20 * time.Second, inject: (*arena).withoutLiveKit},
+		{
+			Name:     "garbage on the queues",
+			Lossless: true,
+			Within:   2 * time.Second,
+			inject:   (*arena).garbage,
+		},
+		{
+			Name:     "recorder terminated (SIGTERM)",
+			Lossless: true,
+			Within:   25 * time.Second,
+			inject:   (*arena).terminate,
+		},
+		{Name: "recorder killed (SIGKILL)", Within: 50 * time.Second, inject: (*arena).kill},
+		{
+			Name:     fmt.Sprintf("S3 away for %s", s3),
+			Rare:     true,
+			Lossless: true,
+			Within:   20 * time.Second,
+			inject:   withoutS3(s3),
+		},
+		{
+			Name:     fmt.Sprintf("S3 silent for %s", s3),
+			Rare:     true,
+			Lossless: true,
+			Within:   20 * time.Second,
+			inject:   silentS3(s3),
+		},
+		{
+			Name:     fmt.Sprintf("SQS away for %s", sqs),
+			Rare:     true,
+			Lossless: true,
+			Within:   25 * time.Second,
+			inject:   withoutSQS(sqs),
+		},
+		{
+			Name:   "LiveKit killed and started again",
+			Rare:   true,
+			Within: 20 * time.Second,
+			inject: (*arena).withoutLiveKit,
+		},
 	}
 }
 
@@ -62,13 +96,30 @@ type arena struct {
 // person is somebody who is recorded.
 type person struct {
 	*participant.Participant
-	name  string
-	first time.Time // when they must have been recorded from, at the latest
-	left  time.Time
+	name string
+	// late is how much of what they send first may be missing; from is when they must have been recorded from, at the
+	// latest, if their recording was seen to run.
+	late time.Duration
+	from time.Time
+}
+
+// expected is what of a person's sound must be in the files: what was really sent, whatever happened to their
+// connection, or to their goodbye.
+func (p *person) expected() []timeline.Span {
+	sent := p.Sent("audio")
+	if len(sent) == 0 {
+		return nil
+	}
+
+	from := sent[0].From.Add(p.late)
+	if !p.from.IsZero() && p.from.Before(from) {
+		from = p.from
+	}
+	return timeline.From(sent, from)
 }
 
 const (
-	// firstFrame is how long it takes at most from somebody's coming to their first frame: messages are up to 2 seconds late.
+	// firstFrame is how much of what somebody sends first may be missing: messages are up to 2 seconds late.
 	firstFrame = 4 * time.Second
 	// lateFrame is the same while the bucket is away, which is waited for.
 	lateFrame = 6 * time.Second
@@ -82,19 +133,25 @@ type injected struct {
 
 // Run lets people join, injects the faults one after the other, in an order of their own each time, and lets people
 // leave. The system must be up, without recorders.
-func Run(ctx context.Context, s *stack.Stack, media string, people, recorders int, faults []Fault, say func(string, ...any)) (Report, error) {
+func Run(
+	ctx context.Context, s *stack.Stack, media string, people, recorders int, faults []Fault, say func(string, ...any),
+) (Report, error) {
 	a := &arena{system: s, media: media}
 	for range recorders {
 		if err := a.start(ctx); err != nil {
 			return Report{}, err
 		}
 	}
+
 	s.DisturbSQS(true)
 	defer func() {
+		var leaving sync.WaitGroup
 		for _, p := range a.people {
-			p.Leave()
+			leaving.Go(p.Leave)
 		}
+		leaving.Wait()
 	}()
+
 	for range people {
 		if err := a.enter(firstFrame); err != nil {
 			return Report{}, err
@@ -103,6 +160,7 @@ func Run(ctx context.Context, s *stack.Stack, media string, people, recorders in
 	if err := a.everybodyRecorded(ctx); err != nil {
 		return Report{}, err
 	}
+
 	var happened []injected
 	for _, n := range rand.Perm(len(faults)) {
 		f := injected{Fault: faults[n], at: time.Now()}
@@ -110,18 +168,16 @@ func Run(ctx context.Context, s *stack.Stack, media string, people, recorders in
 		if err := f.inject(a, ctx); err != nil {
 			return Report{}, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		if err := stack.Pass(ctx, f.Settle); err != nil {
+		if err := stack.Pass(ctx, f.Within); err != nil {
 			return Report{}, err
 		}
 		happened = append(happened, f)
 	}
+
 	say("everybody leaves")
 	var leaving sync.WaitGroup
 	for _, p := range a.people {
-		leaving.Go(func() {
-			p.Leave()
-			p.left = time.Now()
-		})
+		leaving.Go(p.Leave)
 	}
 	leaving.Wait()
 	return a.check(ctx, happened)
@@ -142,7 +198,8 @@ func (a *arena) enter(within time.Duration) error {
 	if err != nil {
 		return err
 	}
-	a.people = append(a.people, &person{Participant: p, name: name, first: time.Now().Add(within)})
+	a.people = append(a.people, &person{Participant: p, name: name, late: within})
+
 	if _, err = p.Microphone(); err == nil {
 		_, err = p.Camera(codecs[n%len(codecs)])
 	}
@@ -152,31 +209,23 @@ func (a *arena) enter(within time.Duration) error {
 func (a *arena) everybodyRecorded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+
 	for _, p := range a.people {
-		if _, err := a.recording(ctx, p, func(r ledger.Recording) bool { return r.State == ledger.Active }); err != nil {
+		if _, err := a.recording(ctx, p, func(r document.Recording) bool { return r.State == document.Active }); err != nil {
 			return err
 		}
+		p.from = time.Now()
 	}
 	return nil
 }
 
 // recording returns a person's recording when it is as wanted.
-func (a *arena) recording(ctx context.Context, p *person, wanted func(ledger.Recording) bool) (ledger.Recording, error) {
-	rest := stack.REST{Base: a.system.API}
-	for {
-		all, err := rest.List(ctx, Room, p.name)
-		if err != nil && ctx.Err() == nil {
-			return ledger.Recording{}, err
-		}
-		for _, r := range all {
-			if len(r.Parts) > 0 && wanted(r) { // those without parts are the duplicates of its start
-				return r, nil
-			}
-		}
-		if err := stack.Pass(ctx, 200*time.Millisecond); err != nil {
-			return ledger.Recording{}, fmt.Errorf("recording of %s: %w, so far %v", p.name, err, all)
-		}
-	}
+func (a *arena) recording(
+	ctx context.Context, p *person, wanted func(document.Recording) bool,
+) (document.Recording, error) {
+	return a.system.REST().AwaitOf(ctx, Room, p.name, func(r document.Recording) bool {
+		return len(r.Parts) > 0 && wanted(r) // those without parts are the duplicates of its start
+	})
 }
 
 // victim takes the recorder with the most recordings out of the list.
@@ -191,6 +240,7 @@ func (a *arena) victim() (*stack.Process, error) {
 			busiest, most = n, len(children)
 		}
 	}
+
 	p := a.recorders[busiest]
 	a.recorders = slices.Delete(a.recorders, busiest, busiest+1)
 	return p, nil
@@ -204,9 +254,11 @@ func (a *arena) terminate(ctx context.Context) error {
 	if err := a.start(ctx); err != nil { // as a deployment does: the new one first
 		return err
 	}
+
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return p.Wait(ctx)

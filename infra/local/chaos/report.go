@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"livekit-recorder/infra/local/analyse"
-	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/infra/local/timeline"
+	"livekit-recorder/shared/document"
 )
 
 const (
 	// seam is how exactly parts meet.
 	seam = 100 * time.Millisecond
+	// ending is how much of the very last that somebody sends may be missing: a goodbye is heard over TCP, and can be
+	// there before the last packets are.
+	ending = time.Second
 	// finishWithin is how long it may take until everything is stored.
 	finishWithin = 3 * time.Minute
 	// lostByKill is what a killed recorder may lose beside the time until another one records: a tail interval, and what
@@ -53,14 +56,16 @@ func (a *arena) check(ctx context.Context, happened []injected) (Report, error) 
 	for _, f := range happened {
 		report.Rows = append(report.Rows, Row{Name: f.Name, people: map[*person]bool{}})
 	}
-	var recordings []ledger.Recording
+
+	var recordings []document.Recording
 	for _, p := range a.people {
-		r, err := a.recording(ctx, p, ledger.Recording.Final)
+		r, err := a.recording(ctx, p, document.Recording.Final)
 		if err != nil {
 			return report, err
 		}
 		recordings = append(recordings, r)
-		all, err := stack.REST{Base: a.system.API}.List(ctx, Room, p.name)
+
+		all, err := a.system.REST().List(ctx, Room, p.name)
 		if err != nil {
 			return report, err
 		}
@@ -69,6 +74,7 @@ func (a *arena) check(ctx context.Context, happened []injected) (Report, error) 
 				report.fault("%s was recorded twice: %s and %s", p.name, r.ID, other.ID)
 			}
 		}
+
 		report.timeline(p, r, happened)
 		for _, part := range r.Parts {
 			if nothingStored(part) {
@@ -80,6 +86,7 @@ func (a *arena) check(ctx context.Context, happened []injected) (Report, error) 
 			}
 		}
 	}
+
 	report.limits(happened)
 	left, err := a.system.Leftovers(ctx, recordings...)
 	for _, what := range left {
@@ -88,64 +95,83 @@ func (a *arena) check(ctx context.Context, happened []injected) (Report, error) 
 	return report, err
 }
 
-// timeline finds what a recording lacks, and which fault was the reason.
-func (r *Report) timeline(p *person, recording ledger.Recording, happened []injected) {
-	if recording.State != ledger.Completed {
+// timeline finds what a recording lacks of what was sent, and which fault was the reason.
+func (r *Report) timeline(p *person, recording document.Recording, happened []injected) {
+	if recording.State != document.Completed {
 		r.fault("%s: %s: %s", p.name, recording.State, recording.Reason)
 		return
 	}
-	end := p.first
-	for _, part := range recording.Parts {
-		if nothingStored(part) {
-			continue // its time is a gap
-		}
-		if part.State != ledger.Completed {
-			r.fault("%s: %s: %s", part.Key, part.State, part.Reason)
-			continue
-		}
-		r.attribute(p, end, *part.StartedAt, happened)
-		for _, t := range part.Tracks {
-			for _, gap := range t.Gaps { // within a part, when LiveKit was away
-				if t.Kind == "audio" && gap.Length > seam.Seconds() {
-					from := part.StartedAt.Add(time.Duration(gap.Start * float64(time.Second)))
-					r.attribute(p, from, from.Add(time.Duration(gap.Length*float64(time.Second))), happened)
-				}
-			}
-		}
-		if stop := part.StartedAt.Add(time.Duration(part.Duration * float64(time.Second))); stop.After(end) {
-			end = stop
-		}
-	}
-	r.attribute(p, end, p.left.Add(-time.Second), happened)
-}
 
-// attribute puts what lies between two times of somebody's recording down to the last fault before it.
-func (r *Report) attribute(p *person, end, start time.Time, happened []injected) {
-	lost := start.Sub(end)
-	for n := len(happened) - 1; n >= 0; n-- {
-		f := happened[n]
-		if start.Before(f.at) {
-			continue
-		}
-		row := &r.Rows[n]
-		if lost < -seam || lost > seam { // a part that overlaps, or a gap
-			row.people[p] = true
-			row.Hit = len(row.people)
-			row.Lost = max(row.Lost, lost)
-			if lost > seam {
-				row.Resume = max(row.Resume, start.Sub(f.at))
-			}
-		}
+	expected := p.expected()
+	if len(expected) == 0 {
+		r.fault("%s sent nothing", p.name)
 		return
 	}
-	if lost > seam {
-		r.fault("%.1f s are missing before anything had happened", lost.Seconds())
+
+	for n, part := range recording.Parts {
+		switch {
+		case nothingStored(part): // its time is missing
+		case part.State != document.Completed:
+			r.fault("%s: %s: %s", part.Key, part.State, part.Reason)
+		case n > 0 && part.Overlap > 0:
+			r.hit(p, *part.StartedAt, happened)
+		}
 	}
+
+	until := expected[len(expected)-1].To.Add(-ending)
+	missing := timeline.Without(timeline.Until(expected, until), timeline.Recorded(recording, "audio"))
+	for _, span := range timeline.Longer(missing, seam) {
+		r.missing(p, span, happened)
+	}
+}
+
+// blame is the last fault before a time: none, less than 0.
+func blame(at time.Time, happened []injected) int {
+	for n := len(happened) - 1; n >= 0; n-- {
+		if !at.Before(happened[n].at) {
+			return n
+		}
+	}
+	return -1
+}
+
+// hit notes that a fault has made another recorder go on with somebody's recording. Before any fault that is a start
+// that the queue has delivered twice.
+func (r *Report) hit(p *person, at time.Time, happened []injected) {
+	n := blame(at, happened)
+	if n < 0 {
+		return
+	}
+	row := &r.Rows[n]
+	row.people[p] = true
+	row.Hit = len(row.people)
+}
+
+// missing puts a time that is missing in somebody's recording down to a fault: the first one within it that may cost
+// something, as it may last longer than was waited for and the next fault began; or else the last one before its end.
+func (r *Report) missing(p *person, span timeline.Span, happened []injected) {
+	n := blame(span.To, happened)
+	for earlier := range happened[:n+1] {
+		if f := happened[earlier]; !f.Lossless && !f.at.Before(span.From) {
+			n = earlier
+			break
+		}
+	}
+	if n < 0 {
+		r.fault("%s: %s is missing before anything had happened", p.name, span)
+		return
+	}
+
+	row := &r.Rows[n]
+	row.people[p] = true
+	row.Hit = len(row.people)
+	row.Lost = max(row.Lost, span.Length())
+	row.Resume = max(row.Resume, span.To.Sub(happened[n].at))
 }
 
 // nothingStored knows the parts of recorders that were killed in their first seconds.
-func nothingStored(part ledger.Part) bool {
-	return part.State == ledger.Failed && strings.HasSuffix(part.Reason, "before anything of it was stored")
+func nothingStored(part document.Part) bool {
+	return part.State == document.Failed && strings.HasSuffix(part.Reason, "before anything of it was stored")
 }
 
 func (r *Report) limits(happened []injected) {
@@ -154,7 +180,8 @@ func (r *Report) limits(happened []injected) {
 		case f.Lossless && row.Lost > seam:
 			r.fault("%s: %.1f s were lost", f.Name, row.Lost.Seconds())
 		case row.Lost > lostByKill+takeOver:
-			r.fault("%s: %.1f s were lost, at most %.0f are allowed", f.Name, row.Lost.Seconds(), (lostByKill + takeOver).Seconds())
+			r.fault("%s: %.1f s were lost, at most %.0f are allowed",
+				f.Name, row.Lost.Seconds(), (lostByKill + takeOver).Seconds())
 		}
 	}
 }

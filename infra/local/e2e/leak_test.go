@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/document"
 )
 
 // load is what a recorder reports once a minute.
@@ -28,6 +28,7 @@ func lastLoad(t *testing.T, p *stack.Process) (last load) {
 	log, err := os.Open(p.LogPath)
 	require.NoError(t, err)
 	defer log.Close()
+
 	scanner := bufio.NewScanner(log)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
@@ -47,26 +48,29 @@ func openFiles(t *testing.T, p *stack.Process) int {
 	return len(files)
 }
 
-// Two hundred recordings leave no goroutine and no open file behind: not many more than the first ten have, which is idle
-// connections to S3 and SQS.
+// Two hundred recordings leave no goroutine and no open file behind: not many more than the first ten have, which is
+// idle connections to S3 and SQS.
 func TestTwoHundredRecordingsLeakNothing(t *testing.T) {
 	t.Parallel()
 	const rooms, each = 10, 20
 	const idle = 10 // connections more or less, of two goroutines and a file each; what leaks would be there 190 times
+
 	s := ownSystem(t)
-	recorder, err := s.StartRecorder(bounded(t, time.Minute))
-	require.NoError(t, err)
+	only := recorder(t, s)
 	for n := range rooms {
-		publish(t, enter(t, s, fmt.Sprint("leak-", n), "alice"), "")
+		publish(t, join(t, s, fmt.Sprint("leak-", n), "alice"), "")
 	}
+
 	cycle(t, s, rooms, 1)
-	before, files := loadFrom(t, recorder, time.Now()), openFiles(t, recorder)
+	before, files := loadFrom(t, only, time.Now()), openFiles(t, only)
+
 	cycle(t, s, rooms, each-1)
-	after := loadFrom(t, recorder, time.Now())
-	t.Logf("before: %+v, %d files; after: %+v, %d files", before, files, after, openFiles(t, recorder))
+	after := loadFrom(t, only, time.Now())
+	t.Logf("before: %+v, %d files; after: %+v, %d files", before, files, after, openFiles(t, only))
+
 	require.Zero(t, after.Recordings)
 	require.LessOrEqual(t, after.Goroutines, before.Goroutines+2*idle)
-	require.LessOrEqual(t, openFiles(t, recorder), files+idle)
+	require.LessOrEqual(t, openFiles(t, only), files+idle)
 }
 
 // loadFrom returns the first report of a load from some time on.
@@ -79,7 +83,9 @@ func loadFrom(t *testing.T, recorder *stack.Process, from time.Time) load {
 // cycle starts and stops recordings of alice, some times in each room.
 func cycle(t *testing.T, s *stack.Stack, rooms, times int) {
 	t.Helper()
-	rest := stack.REST{Base: s.API}
+	rest := s.REST()
+	joined := func(r document.Recording) bool { return r.Session != "" }
+
 	var cycles errgroup.Group
 	for n := range rooms {
 		cycles.Go(func() error {
@@ -88,13 +94,13 @@ func cycle(t *testing.T, s *stack.Stack, rooms, times int) {
 				if err != nil {
 					return err
 				}
-				if err := until(t, rest, r.ID, func(r ledger.Recording) bool { return r.Session != "" }); err != nil {
+				if _, err := rest.Await(bounded(t, patience), r.ID, joined); err != nil {
 					return err
 				}
 				if err := rest.Stop(t.Context(), map[string]string{"id": r.ID}); err != nil {
 					return err
 				}
-				if err := until(t, rest, r.ID, ledger.Recording.Final); err != nil {
+				if _, err := rest.Await(bounded(t, patience), r.ID, document.Recording.Final); err != nil {
 					return err
 				}
 			}
@@ -102,21 +108,4 @@ func cycle(t *testing.T, s *stack.Stack, rooms, times int) {
 		})
 	}
 	require.NoError(t, cycles.Wait())
-}
-
-// until waits for a recording's document.
-func until(t *testing.T, rest stack.REST, id string, done func(ledger.Recording) bool) error {
-	deadline := time.Now().Add(time.Minute)
-	for {
-		r, err := rest.Get(t.Context(), id)
-		switch {
-		case err != nil:
-			return err
-		case done(r):
-			return nil
-		case time.Now().After(deadline):
-			return fmt.Errorf("recording %s is still %s: %s", id, r.State, r.Reason)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

@@ -57,12 +57,14 @@ func Cases() []Case {
 			Act: func(ctx context.Context, s *Scene) error {
 				return s.interrupted(ctx, func() error { return outage(ctx, s.bot, 5*time.Second) })
 			}},
-		{Name: "publisher's network gone for 20 s", Limits: exact.frames(0.3).listing("audio absent", "video absent"), Act: vanished},
+		{Name: "publisher's network gone for 20 s", Act: vanished,
+			Limits: exact.frames(0.3).listing("audio absent", "video absent")},
 		{Name: "LiveKit server restarted", Quick: true, Own: true, Limits: exact.frames(0.3),
 			Act: func(ctx context.Context, s *Scene) error {
 				return s.interrupted(ctx, func() error { return s.system.RestartLiveKit(ctx, time.Second) })
 			}},
 	}
+
 	return append(cases, browserCases()...)
 }
 
@@ -80,7 +82,7 @@ func calls(o participant.Options, signal string, length time.Duration) func(cont
 			return err
 		}
 		defer p.Leave()
-		return stack.Pass(ctx, length)
+		return p.AwaitSent(ctx, length)
 	}
 }
 
@@ -92,7 +94,7 @@ func stereo(ctx context.Context, s *Scene) error {
 	defer p.Leave()
 	_, err1 := p.StereoMicrophone()
 	_, err2 := s.camera(p, "vp8")
-	return errors.Join(err1, err2, stack.Pass(ctx, 10*time.Second))
+	return errors.Join(err1, err2, p.AwaitSent(ctx, 10*time.Second))
 }
 
 func muted(ctx context.Context, s *Scene) error {
@@ -101,12 +103,14 @@ func muted(ctx context.Context, s *Scene) error {
 		return err
 	}
 	defer p.Leave()
+
 	for _, track := range []*participant.Publication{microphone, camera} {
 		err = errors.Join(err, stack.Pass(ctx, 4*time.Second))
 		track.Mute(true)
 		err = errors.Join(err, stack.Pass(ctx, 3500*time.Millisecond))
 		track.Mute(false)
 	}
+
 	return errors.Join(err, stack.Pass(ctx, 4*time.Second))
 }
 
@@ -171,16 +175,19 @@ func overNetwork(signal string, during func(context.Context, *relay.Relay) error
 	}
 }
 
-// vanished is alice losing her network and, 20 s later, coming in by another one, while her old session has not ended yet.
+// vanished is alice losing her network and, 20 s later, coming in by another one, while her old session has not ended
+// yet.
 func vanished(ctx context.Context, s *Scene) error {
 	network, err := s.network()
 	if err != nil {
 		return err
 	}
+
 	p, _, _, err := s.call(network, participant.Options{}, "vp8")
 	if err != nil {
 		return err
 	}
+
 	err = stack.Pass(ctx, 10*time.Second)
 	network.Set(relay.Network{Cut: true})
 	err = errors.Join(err, stack.Pass(ctx, 20*time.Second))
@@ -189,6 +196,7 @@ func vanished(ctx context.Context, s *Scene) error {
 		return again
 	}
 	defer back.Leave()
+
 	return errors.Join(err, stack.Pass(ctx, 10*time.Second))
 }
 

@@ -14,7 +14,7 @@ import (
 	"livekit-recorder/infra/local/analyse"
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/document"
 )
 
 // Result is what was found in the files of one recording.
@@ -27,8 +27,8 @@ type Result struct {
 	Start, End time.Duration
 	// Drift is how much that changes in a minute; 0 for recordings of less than one.
 	Drift time.Duration
-	// Placement is how far flashes or beeps are from where the document's startedAt puts them. NaN-like -1 if nobody knows
-	// when they were sent (in a browser).
+	// Placement is how far flashes or beeps are from where the document's startedAt puts them. NaN-like -1 if nobody
+	// knows when they were sent (in a browser).
 	Placement time.Duration
 	// Gap is by how much the time between two flashes, or two beeps, is not a whole number of seconds.
 	Gap time.Duration
@@ -48,17 +48,19 @@ type Truth struct {
 }
 
 // Measure reads the parts of a recording.
-func Measure(ctx context.Context, s *stack.Stack, r ledger.Recording, truth Truth) (Result, error) {
+func Measure(ctx context.Context, s *stack.Stack, r document.Recording, truth Truth) (Result, error) {
 	result := Result{Parts: len(r.Parts), Placement: -1}
-	if r.State != ledger.Completed {
+	if r.State != document.Completed {
 		return result, fmt.Errorf("recording %s: %s", r.State, r.Reason)
 	}
+
 	var written, received float64
 	for n, part := range r.Parts {
 		m, err := measure(ctx, s.Path(part.Key), truth, part)
 		if err != nil {
 			return result, fmt.Errorf("%s: %w", part.Key, err)
 		}
+
 		result.Keys = append(result.Keys, part.Key)
 		result.Duration += m.duration
 		if m.complaints != "" {
@@ -71,6 +73,7 @@ func Measure(ctx context.Context, s *stack.Stack, r ledger.Recording, truth Trut
 				result.Drift = larger(result.Drift, slope(m.flashes, m.offsets))
 			}
 		}
+
 		result.Placement, result.Gap = max(result.Placement, m.placement), max(result.Gap, m.gap)
 		written += float64(m.pictures)
 		for _, t := range part.Tracks {
@@ -79,7 +82,8 @@ func Measure(ctx context.Context, s *stack.Stack, r ledger.Recording, truth Trut
 			if t.Kind == "video" {
 				received += float64(t.Frames + t.DroppedFrames)
 				if t.Frames != int64(m.pictures) {
-					result.Complaints = append(result.Complaints, fmt.Sprintf("part %d has %d pictures, %d were received", n+1, m.pictures, t.Frames))
+					result.Complaints = append(result.Complaints,
+						fmt.Sprintf("part %d has %d pictures, %d were received", n+1, m.pictures, t.Frames))
 				}
 			}
 			for _, gap := range t.Gaps {
@@ -87,9 +91,11 @@ func Measure(ctx context.Context, s *stack.Stack, r ledger.Recording, truth Trut
 			}
 		}
 	}
+
 	if sent := sentFrom(truth.Sent, r); sent > 0 {
 		received = sent
 	}
+
 	result.Frames = 1
 	if received > 0 {
 		result.Frames = written / received
@@ -98,7 +104,7 @@ func Measure(ctx context.Context, s *stack.Stack, r ledger.Recording, truth Trut
 }
 
 // sentFrom counts the pictures sent from the first one on that was recorded.
-func sentFrom(sent []time.Time, r ledger.Recording) (n float64) {
+func sentFrom(sent []time.Time, r document.Recording) (n float64) {
 	for _, part := range r.Parts {
 		for _, t := range part.Tracks {
 			if t.Kind != "video" || t.FirstFrameAt == nil {
@@ -112,6 +118,7 @@ func sentFrom(sent []time.Time, r ledger.Recording) (n float64) {
 			return n
 		}
 	}
+
 	return 0
 }
 
@@ -124,15 +131,17 @@ type measurement struct {
 	complaints     string
 }
 
-func measure(ctx context.Context, path string, truth Truth, part ledger.Part) (m measurement, err error) {
+func measure(ctx context.Context, path string, truth Truth, part document.Part) (m measurement, err error) {
 	file, err := analyse.Probe(ctx, path)
 	if err != nil {
 		return m, err
 	}
+
 	m.duration, m.placement = file.Duration(), -1
 	if m.complaints, err = analyse.Decode(ctx, path); err != nil {
 		return m, err
 	}
+
 	var flashes, beeps []time.Duration
 	if video, ok := file.Stream("video"); ok {
 		m.pictures = video.Packets()
@@ -140,17 +149,21 @@ func measure(ctx context.Context, path string, truth Truth, part ledger.Part) (m
 			return m, err
 		}
 	}
+
 	if _, ok := file.Stream("audio"); ok {
 		if beeps, err = analyse.Beeps(ctx, path); err != nil {
 			return m, err
 		}
 	}
+
 	for n := range beeps {
 		beeps[n] -= truth.Delay
 	}
-	if len(flashes)+len(beeps) == 0 {
+
+	if len(flashes)+len(beeps) == 0 && m.duration > 2*participant.FlashEvery { // a shorter one may lie between two
 		return m, errors.New("neither a flash nor a beep")
 	}
+
 	for _, flash := range flashes {
 		for _, beep := range beeps {
 			if d := beep - flash; d.Abs() < 400*time.Millisecond {
@@ -158,6 +171,7 @@ func measure(ctx context.Context, path string, truth Truth, part ledger.Part) (m
 			}
 		}
 	}
+
 	for _, signal := range [][]time.Duration{flashes, beeps} {
 		m.gap = max(m.gap, worst(signal, median(phases(signal))))
 		if !truth.Epoch.IsZero() && len(signal) > 0 {
@@ -165,6 +179,7 @@ func measure(ctx context.Context, path string, truth Truth, part ledger.Part) (m
 			m.placement = max(m.placement, phase(median(phases(signal))-expected).Abs())
 		}
 	}
+
 	return m, nil
 }
 
@@ -195,11 +210,13 @@ func slope(times, values []time.Duration) time.Duration {
 	for n := range times {
 		t, v = t+times[n].Minutes()/float64(len(times)), v+float64(values[n])/float64(len(times))
 	}
+
 	var covariance, variance float64
 	for n := range times {
 		d := times[n].Minutes() - t
 		covariance, variance = covariance+d*(float64(values[n])-v), variance+d*d
 	}
+
 	if variance == 0 {
 		return 0
 	}
@@ -222,8 +239,10 @@ func larger(a, b time.Duration) time.Duration {
 }
 
 func (r Result) String() string {
-	return fmt.Sprintf("%d part(s), %.1f s, A/V %+.1f … %+.1f ms, drift %+.2f ms/min, placement %.1f ms, gaps ± %.1f ms, frames %.2f %%, %d packets lost, %d frames dropped, gaps [%s]",
-		r.Parts, r.Duration.Seconds(), ms(r.Start), ms(r.End), ms(r.Drift), ms(r.Placement), ms(r.Gap), 100*r.Frames, r.Lost, r.Dropped, strings.Join(r.Gaps, "; "))
+	return fmt.Sprintf("%d part(s), %.1f s, A/V %+.1f … %+.1f ms, drift %+.2f ms/min, placement %.1f ms, gaps ± %.1f ms, "+
+		"frames %.2f %%, %d packets lost, %d frames dropped, gaps [%s]",
+		r.Parts, r.Duration.Seconds(), ms(r.Start), ms(r.End), ms(r.Drift), ms(r.Placement), ms(r.Gap),
+		100*r.Frames, r.Lost, r.Dropped, strings.Join(r.Gaps, "; "))
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

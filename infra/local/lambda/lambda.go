@@ -1,6 +1,6 @@
-// Package lambda runs a Lambda function's bootstrap binary behind a local HTTP listener: it speaks the Lambda Runtime API
-// (AWS Lambda developer guide, "Using the Lambda runtime API") to the binary, and makes API Gateway's payload 2.0 events
-// of HTTP requests.
+// Package lambda runs a Lambda function's bootstrap binary behind a local HTTP listener: it speaks the Lambda Runtime
+// API (AWS Lambda developer guide, "Using the Lambda runtime API") to the binary, and makes API Gateway's payload 2.0
+// events of HTTP requests.
 package lambda
 
 import (
@@ -59,11 +59,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		message(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 		return
 	}
+
 	event, err := json.Marshal(eventOf(r, body))
 	if err != nil {
 		message(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
+
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	out, err := g.invoke(ctx, event)
@@ -71,12 +73,19 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		message(w, http.StatusServiceUnavailable, "Service Unavailable")
 		return
 	}
+
 	respond(w, out)
 }
 
 func (g *Gateway) invoke(ctx context.Context, event []byte) ([]byte, error) {
 	deadline, _ := ctx.Deadline()
-	i := &invocation{id: guid.New("invocation-"), event: event, deadline: deadline, done: make(chan outcome, 1)}
+	i := &invocation{
+		id:       guid.New("invocation-"),
+		event:    event,
+		deadline: deadline,
+		done:     make(chan outcome, 1),
+	}
+
 	g.mu.Lock()
 	g.waiting[i.id] = i
 	g.mu.Unlock()
@@ -85,11 +94,13 @@ func (g *Gateway) invoke(ctx context.Context, event []byte) ([]byte, error) {
 		delete(g.waiting, i.id)
 		g.mu.Unlock()
 	}()
+
 	select {
 	case g.invocations <- i:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+
 	select {
 	case out := <-i.done:
 		if out.failed {
@@ -101,16 +112,22 @@ func (g *Gateway) invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 }
 
-// eventOf makes the payload 2.0 event (API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs"):
-// header names in lower case, several values joined by commas, cookies apart, and bodies in base64 unless they are text.
+// eventOf makes the payload 2.0 event (API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP
+// APIs"): header names in lower case, several values joined by commas, cookies apart, and bodies in base64 unless
+// they are text.
 func eventOf(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 	event := events.APIGatewayV2HTTPRequest{
-		Version: "2.0", RouteKey: "$default", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery,
-		Headers: map[string]string{"host": r.Host}, Body: string(body),
+		Version:        "2.0",
+		RouteKey:       "$default",
+		RawPath:        r.URL.EscapedPath(),
+		RawQueryString: r.URL.RawQuery,
+		Headers:        map[string]string{"host": r.Host},
+		Body:           string(body),
 	}
 	if path := r.URL.Path; path != "" {
 		event.RawPath = path
 	}
+
 	for name, values := range r.Header {
 		if name = strings.ToLower(name); name == "cookie" {
 			event.Cookies = strings.Split(strings.Join(values, "; "), "; ")
@@ -118,22 +135,32 @@ func eventOf(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 		}
 		event.Headers[name] = strings.Join(values, ",")
 	}
+
 	for name, values := range r.URL.Query() {
 		if event.QueryStringParameters == nil {
 			event.QueryStringParameters = map[string]string{}
 		}
 		event.QueryStringParameters[name] = strings.Join(values, ",")
 	}
+
 	source, _, _ := net.SplitHostPort(r.RemoteAddr) // empty when there is none
 	event.RequestContext = events.APIGatewayV2HTTPRequestContext{
-		RouteKey: "$default", Stage: "$default", RequestID: guid.New("request-"), TimeEpoch: time.Now().UnixMilli(),
+		RouteKey:  "$default",
+		Stage:     "$default",
+		RequestID: guid.New("request-"),
+		TimeEpoch: time.Now().UnixMilli(),
 		HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
-			Method: r.Method, Path: event.RawPath, Protocol: r.Proto, SourceIP: source, UserAgent: r.UserAgent(),
+			Method:    r.Method,
+			Path:      event.RawPath,
+			Protocol:  r.Proto,
+			SourceIP:  source,
+			UserAgent: r.UserAgent(),
 		},
 	}
 	if len(body) > 0 && !isText(r.Header.Get("Content-Type")) {
 		event.Body, event.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
+
 	return event
 }
 
@@ -152,6 +179,7 @@ func respond(w http.ResponseWriter, out []byte) {
 		message(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
+
 	body := []byte(response.Body)
 	if response.IsBase64Encoded {
 		decoded, err := base64.StdEncoding.DecodeString(response.Body)
@@ -161,9 +189,11 @@ func respond(w http.ResponseWriter, out []byte) {
 		}
 		body = decoded
 	}
+
 	for name, value := range response.Headers {
 		w.Header().Set(name, value)
 	}
+
 	w.WriteHeader(response.StatusCode)
 	_, _ = w.Write(body) // the client has gone
 }
@@ -187,6 +217,7 @@ func (g *Gateway) Runtime() http.Handler {
 			_, _ = w.Write(i.event) // a binary that dies now leaves the invocation to its timeout
 		}
 	})
+
 	finish := func(failed bool) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
@@ -197,6 +228,7 @@ func (g *Gateway) Runtime() http.Handler {
 			w.WriteHeader(http.StatusAccepted)
 		}
 	}
+
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", finish(false))
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", finish(true))
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, _ *http.Request) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
@@ -13,6 +15,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v3"
+
+	"livekit-recorder/infra/local/timeline"
 )
 
 // mtu is the size of RTP packets in bytes.
@@ -57,42 +61,64 @@ type Publication struct {
 	pub         *lksdk.LocalTrackPublication
 	track       *lksdk.LocalTrack
 	clock       *clock
+	length      time.Duration // of a frame
 	stop        context.CancelFunc
 	done        chan struct{}
+	written     atomic.Int64 // packets that went into a connection, see [reporter]
 
-	mu    sync.Mutex
-	units [][]byte
-	next  [][]byte // instead of units, from the next key frame on
-	sent  []time.Time
+	mu     sync.Mutex
+	units  [][]byte
+	next   [][]byte // instead of units, from the next key frame on
+	sent   []time.Time
+	unsent []time.Time
 }
 
-func (p *Participant) publish(codec string, source livekit.TrackSource, c *clock, units [][]byte, length time.Duration) (*Publication, error) {
+func (p *Participant) publish(
+	codec string, source livekit.TrackSource, c *clock, units [][]byte, length time.Duration,
+) (*Publication, error) {
 	coding := codings[codec]
+
 	track, err := lksdk.NewLocalTrack(coding.capability)
 	if err != nil {
 		return nil, fmt.Errorf("make track: %w", err)
 	}
+
 	c.start = rand.Uint32()
-	t := &Publication{participant: p, track: track, clock: c, next: units, done: make(chan struct{})}
+	t := &Publication{
+		participant: p,
+		track:       track,
+		clock:       c,
+		length:      length,
+		next:        units,
+		done:        make(chan struct{}),
+	}
+
 	bound := make(chan struct{})
 	var once sync.Once
 	track.OnBind(func() { once.Do(func() { close(bound) }) })
+
 	p.mu.Lock()
 	p.tracks = append(p.tracks, t)
 	p.mu.Unlock()
+
 	t.pub, err = p.room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{
-		Source: source, VideoWidth: 320, VideoHeight: 240, Name: source.String(),
+		Source:      source,
+		VideoWidth:  320,
+		VideoHeight: 240,
+		Name:        source.String(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("publish track: %w", err)
 	}
+
 	var ctx context.Context
 	ctx, t.stop = context.WithCancel(p.ctx)
 	p.wg.Go(func() {
 		defer close(t.done)
+
 		select {
 		case <-bound:
-			t.send(ctx, coding, length)
+			t.send(ctx, coding)
 		case <-ctx.Done():
 		}
 	})
@@ -100,58 +126,90 @@ func (p *Participant) publish(codec string, source livekit.TrackSource, c *clock
 }
 
 // send writes each unit at its own time since the epoch, and later by the delay of pictures.
-func (t *Publication) send(ctx context.Context, coding coding, length time.Duration) {
+func (t *Publication) send(ctx context.Context, coding coding) {
 	packetizer := rtp.NewPacketizer(mtu, 0, 0, coding.payloader(), rtp.NewRandomSequencer(), coding.capability.ClockRate)
+
 	delay := time.Duration(0)
 	if coding.capability.ClockRate == 90000 {
 		delay = t.participant.VideoDelay
 	}
-	perSecond := int64(time.Second / length)
-	for n := int64(time.Since(t.participant.Epoch)/length) + 1; ; n++ {
+
+	perSecond := int64(time.Second / t.length)
+	for n := int64(time.Since(t.participant.Epoch)/t.length) + 1; ; n++ {
 		captured := time.Duration(n) * time.Second / time.Duration(perSecond) // since the epoch
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Until(t.participant.Epoch.Add(captured + delay))):
 		}
+
 		if t.pub.IsMuted() {
 			continue
 		}
-		unit := t.unit(n, captured)
-		if unit == nil {
-			continue
-		}
-		for _, p := range packetizer.Packetize(unit, 0) {
-			p.Timestamp = t.clock.at(captured)
-			// An error means that the connection is being made anew; the frame is lost like any other then.
-			_ = t.track.WriteRTP(p, nil)
+		if unit := t.unit(n); unit != nil {
+			t.write(packetizer.Packetize(unit, 0), captured)
 		}
 	}
 }
 
-// unit is what is due, or nothing before the first key frame.
-func (t *Publication) unit(n int64, captured time.Duration) []byte {
+// write sends a frame, and notes whether it left. That WriteRTP returns no error says nothing: it returns none either
+// while a connection is still being made, or made anew, and drops the packet. What counts is what the connection took
+// (see [reporter]), and that it was up.
+func (t *Publication) write(packets []*rtp.Packet, captured time.Duration) {
+	before := t.written.Load()
+	for _, packet := range packets {
+		packet.Timestamp = t.clock.at(captured)
+		_ = t.track.WriteRTP(packet, nil) // a lost frame is noted below
+	}
+	left := t.written.Load()-before == int64(len(packets)) && t.participant.connected()
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
+	at := t.participant.Epoch.Add(t.participant.ClockOffset + captured)
+	if left {
+		t.sent = append(t.sent, at)
+	} else {
+		t.unsent = append(t.unsent, at)
+	}
+}
+
+// unit is what is due, or nothing before the first key frame.
+func (t *Publication) unit(n int64) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
 	if t.next != nil && (n%keyFrameEvery == 0 || t.track.Kind() == webrtc.RTPCodecTypeAudio) {
 		t.units, t.next = t.next, nil
 	}
 	if t.units == nil {
 		return nil
 	}
-	t.sent = append(t.sent, t.participant.Epoch.Add(t.participant.ClockOffset+captured))
 	return t.units[n%int64(len(t.units))]
 }
 
 // SID is the track's.
 func (t *Publication) SID() string { return t.pub.SID() }
 
-// Sent are the times, by the participant's clock, at which the frames that were sent so far were captured.
+// Sent are the times, by the participant's clock, at which the frames were captured that have left so far. A frame
+// has left when a connection to the server, which was up, took all of its packets: the network may still lose them.
 func (t *Publication) Sent() []time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]time.Time(nil), t.sent...)
+
+	return slices.Clone(t.sent)
 }
+
+// Unsent are the times of the frames that found no connection, and that nobody can have recorded.
+func (t *Publication) Unsent() []time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return slices.Clone(t.unsent)
+}
+
+// Spans are the times in which frames were sent one after the other.
+func (t *Publication) Spans() []timeline.Span { return timeline.Frames(t.Sent(), t.length) }
 
 // Mute stops or resumes the sending, as a muted microphone does. A camera resumes with a key frame.
 func (t *Publication) Mute(muted bool) {
@@ -159,17 +217,21 @@ func (t *Publication) Mute(muted bool) {
 		t.next, t.units = t.units, nil
 	}
 	t.mu.Unlock()
+
 	t.pub.SetMuted(muted)
 }
 
-// Resize goes on with the same signal in another size (see [Participant.Camera]): its next key frame comes within a second.
+// Resize goes on with the same signal in another size (see [Participant.Camera]): its next key frame comes within a
+// second.
 func (t *Publication) Resize(signal string) error {
 	units, err := Frames(t.participant.ctx, t.participant.media, signal)
 	if err != nil {
 		return err
 	}
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	t.next = units
 	return nil
 }

@@ -24,7 +24,8 @@ func (r *reporters) NewInterceptor(string) (interceptor.Interceptor, error) {
 }
 
 // reporter sends sender reports (RFC 3550 section 6.4.1) that are exact: they say what the clock of the camera or the
-// microphone shows, not when packets happened to leave.
+// microphone shows, not when packets happened to leave. And it counts the packets that leave: it is the outermost of
+// the interceptors, so what it writes is what was sent, and no retransmission.
 type reporter struct {
 	interceptor.NoOp
 	participant *Participant
@@ -42,14 +43,24 @@ func (r *reporter) BindLocalStream(info *interceptor.StreamInfo, writer intercep
 	c := &counts{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	if r.streams == nil {
 		r.streams = map[uint32]*counts{}
 	}
 	r.streams[info.SSRC] = c
+
 	return interceptor.RTPWriterFunc(func(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
+		n, err := writer.Write(h, payload, a)
+		if err != nil || n == 0 { // 0 without an error: the connection does not stand yet, or no longer
+			return n, err
+		}
+
 		c.packets.Add(1)
 		c.bytes.Add(uint32(len(payload)))
-		return writer.Write(h, payload, a)
+		if t := r.participant.track(h.SSRC); t != nil {
+			t.written.Add(1)
+		}
+		return n, nil
 	})
 }
 
@@ -74,6 +85,7 @@ func (r *reporter) BindRTCPWriter(writer interceptor.RTCPWriter) interceptor.RTC
 			}
 		}
 	})
+
 	return writer
 }
 
@@ -88,16 +100,21 @@ func (r *reporter) reports() (reports []rtcp.Packet) {
 	defer r.participant.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	for _, t := range r.participant.tracks {
 		ssrc := uint32(t.track.SSRC())
 		c := r.streams[ssrc]
 		if c == nil || c.packets.Load() == 0 {
 			continue
 		}
+
 		now := r.participant.now()
 		reports = append(reports, &rtcp.SenderReport{
-			SSRC: ssrc, NTPTime: ntp(now), PacketCount: c.packets.Load(), OctetCount: c.bytes.Load(),
-			RTPTime: t.clock.at(now.Sub(r.participant.Epoch.Add(r.participant.ClockOffset))),
+			SSRC:        ssrc,
+			NTPTime:     ntp(now),
+			PacketCount: c.packets.Load(),
+			OctetCount:  c.bytes.Load(),
+			RTPTime:     t.clock.at(now.Sub(r.participant.Epoch.Add(r.participant.ClockOffset))),
 		})
 	}
 	return reports

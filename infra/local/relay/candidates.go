@@ -17,6 +17,7 @@ func (r *Relay) towardsParticipant(message []byte) []byte {
 	if proto.Unmarshal(message, &response) != nil {
 		return message
 	}
+
 	switch m := response.Message.(type) {
 	case *livekit.SignalResponse_Offer:
 		m.Offer.Sdp = withoutCandidates(m.Offer.Sdp)
@@ -31,6 +32,7 @@ func (r *Relay) towardsParticipant(message []byte) []byte {
 	default:
 		return message
 	}
+
 	return encode(&response, message)
 }
 
@@ -40,6 +42,7 @@ func towardsServer(message []byte) []byte {
 	if proto.Unmarshal(message, &request) != nil {
 		return message
 	}
+
 	switch m := request.Message.(type) {
 	case *livekit.SignalRequest_Offer:
 		m.Offer.Sdp = withoutCandidates(m.Offer.Sdp)
@@ -50,6 +53,7 @@ func towardsServer(message []byte) []byte {
 	default:
 		return message
 	}
+
 	return encode(&request, message)
 }
 
@@ -61,22 +65,25 @@ func encode(changed proto.Message, otherwise []byte) []byte {
 	return message
 }
 
-// redirect puts the relay's port into a UDP candidate (RFC 8839 section 5.1: foundation, component, transport, priority,
-// address, port …), and notes the server's. Other candidates would lead around the relay.
+// redirect puts the relay's port into a UDP candidate (RFC 8839 section 5.1: foundation, component, transport,
+// priority, address, port …), and notes the server's. Other candidates would lead around the relay.
 func (r *Relay) redirect(init string) (changed string, ok bool) {
 	var fields map[string]any
 	if json.Unmarshal([]byte(init), &fields) != nil {
 		return "", false
 	}
+
 	candidate, _ := fields["candidate"].(string)
 	words := strings.Fields(candidate)
 	if len(words) < 6 || !strings.EqualFold(words[2], "udp") {
 		return "", false
 	}
+
 	port, err := strconv.Atoi(words[5])
 	if err != nil || net.ParseIP(words[4]).To4() == nil {
 		return "", false
 	}
+
 	r.mu.Lock()
 	r.target = &net.UDPAddr{IP: net.ParseIP(words[4]), Port: port}
 	r.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Gate passes TCP connections on to a server, and can fall silent: connections stay open then, and carry nothing any more,
-// for good, as if a machine or a firewall between the two had gone without a word.
+// Gate passes TCP connections on to a server, and can fall silent: connections stay open then, and carry nothing any
+// more, for good, as if a machine or a firewall between the two had gone without a word.
 type Gate struct {
 	listener net.Listener
 	target   string
@@ -26,6 +26,7 @@ func StartGate(address, target string) (*Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start gate: %w", err)
 	}
+
 	g := &Gate{listener: listener, target: target, open: map[net.Conn]bool{}}
 	g.wg.Go(func() {
 		for {
@@ -38,6 +39,7 @@ func StartGate(address, target string) (*Gate, error) {
 			}
 		}
 	})
+
 	return g, nil
 }
 
@@ -95,11 +97,13 @@ func (g *Gate) pass(client net.Conn) {
 	if !g.keep(server) {
 		return
 	}
+
 	var copying sync.WaitGroup
 	transfer := func(to, from net.Conn) {
 		_, _ = io.Copy(to, from) // until one of them ends
 		g.drop(to, from)
 	}
+
 	copying.Go(func() { transfer(server, client) })
 	transfer(client, server)
 	copying.Wait()

@@ -1,10 +1,12 @@
-// Package relay is a bad network: it stands between one participant and a LiveKit server, for signalling and media, and
-// loses, delays and cuts off what passes through it.
+// Package relay is a bad network: it stands between one participant and a LiveKit server, for signalling and media,
+// and loses, delays and cuts off what passes through it.
 package relay
 
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -54,7 +56,14 @@ func Start(server string) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start relay: %w", err)
 	}
-	r := &Relay{server: target, done: make(chan struct{}), sockets: map[*websocket.Conn]bool{}, flows: map[string]*net.UDPConn{}}
+
+	r := &Relay{
+		server:  target,
+		done:    make(chan struct{}),
+		sockets: map[*websocket.Conn]bool{},
+		flows:   map[string]*net.UDPConn{},
+	}
+
 	r.network.Store(&Network{})
 	if r.listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("start relay: %w", err)
@@ -62,10 +71,13 @@ func Start(server string) (*Relay, error) {
 	if r.udp, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
 		return nil, errors.Join(fmt.Errorf("start relay: %w", err), r.listener.Close())
 	}
+
 	r.URL = "ws://" + r.listener.Addr().String()
 	plain := *target
 	plain.Scheme = "http"
 	proxy := httputil.NewSingleHostReverseProxy(&plain)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // a server that is away is what a relay is for
+
 	r.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		switch {
 		case r.network.Load().Cut:
@@ -76,6 +88,7 @@ func Start(server string) (*Relay, error) {
 			proxy.ServeHTTP(w, request)
 		}
 	})
+
 	r.wg.Go(func() { _ = r.http.Serve(r.listener) }) // until Close
 	r.wg.Go(r.fromParticipant)
 	return r, nil
@@ -128,13 +141,16 @@ func (r *Relay) fromParticipant() {
 func (r *Relay) flow(from *net.UDPAddr) *net.UDPConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	if flow := r.flows[from.String()]; flow != nil || r.target == nil {
 		return flow
 	}
+
 	flow, err := net.DialUDP("udp4", nil, r.target)
 	if err != nil {
 		return nil
 	}
+
 	r.flows[from.String()] = flow
 	r.wg.Go(func() {
 		for {
@@ -148,6 +164,7 @@ func (r *Relay) flow(from *net.UDPAddr) *net.UDPConn {
 			}
 		}
 	})
+
 	return flow
 }
 
@@ -177,6 +194,7 @@ func (r *Relay) signal(w http.ResponseWriter, request *http.Request) {
 	for _, name := range []string{"Authorization"} {
 		header[name] = request.Header[name]
 	}
+
 	server, response, err := websocket.DefaultDialer.DialContext(request.Context(), target.String(), header)
 	if err != nil {
 		status := http.StatusBadGateway
@@ -187,12 +205,14 @@ func (r *Relay) signal(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	defer server.Close()
+
 	upgrader := websocket.Upgrader{}
 	participant, err := upgrader.Upgrade(w, request, nil)
 	if err != nil {
 		return // it has been answered
 	}
 	defer participant.Close()
+
 	r.mu.Lock()
 	r.sockets[server], r.sockets[participant] = true, true
 	r.mu.Unlock()

@@ -91,7 +91,8 @@ func bodies(ms []types.Message) string {
 }
 func del(t *testing.T, q string, m types.Message) {
 	t.Helper()
-	if _, err := client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m.ReceiptHandle}); err != nil {
+	if _, err := client.DeleteMessage(ctx,
+		&sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m.ReceiptHandle}); err != nil {
 		t.Error("DeleteMessage:", err)
 	}
 }
@@ -107,7 +108,8 @@ func attr(t *testing.T, q string, names ...types.QueueAttributeName) map[string]
 func TestBasic(t *testing.T) {
 	t.Parallel()
 	q := mk(t, nil)
-	if o, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(q[strings.LastIndex(q, "/")+1:])}); err != nil || *o.QueueUrl != q {
+	name := q[strings.LastIndex(q, "/")+1:]
+	if o, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name}); err != nil || *o.QueueUrl != q {
 		t.Error("GetQueueUrl", err)
 	}
 	o := send(t, q, "héllo \U0001F600 {\"a\":1}\n<x>&amp;", func(i *sqs.SendMessageInput) {
@@ -139,7 +141,8 @@ func TestBatch(t *testing.T) {
 	q := mk(t, nil)
 	in := &sqs.SendMessageBatchInput{QueueUrl: &q}
 	for i := 0; i < 10; i++ {
-		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: aws.String(fmt.Sprint("m", i))})
+		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)),
+			MessageBody: aws.String(fmt.Sprint("m", i))})
 	}
 	in.Entries[9].DelaySeconds = 2
 	o, err := client.SendMessageBatch(ctx, in)
@@ -155,7 +158,8 @@ func TestBatch(t *testing.T) {
 	}
 	din := &sqs.DeleteMessageBatchInput{QueueUrl: &q}
 	for i, m := range ms {
-		din.Entries = append(din.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
+		din.Entries = append(din.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)),
+			ReceiptHandle: m.ReceiptHandle})
 	}
 	if do, err := client.DeleteMessageBatch(ctx, din); err != nil || len(do.Failed) > 0 {
 		t.Error("DeleteMessageBatch", err)
@@ -164,8 +168,10 @@ func TestBatch(t *testing.T) {
 	send(t, q, "z")
 	ms = recv(t, q, 1, 1)
 	if len(ms) > 0 {
-		ce = append(ce, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String("0"), ReceiptHandle: ms[0].ReceiptHandle, VisibilityTimeout: 5})
-		if _, err := client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q, Entries: ce}); err != nil {
+		ce = append(ce, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String("0"),
+			ReceiptHandle: ms[0].ReceiptHandle, VisibilityTimeout: 5})
+		if _, err := client.ChangeMessageVisibilityBatch(ctx,
+			&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q, Entries: ce}); err != nil {
 			t.Error("ChangeMessageVisibilityBatch", err)
 		}
 	}
@@ -243,7 +249,8 @@ func TestVisibilityRedelivery(t *testing.T) {
 		t.Error("ApproximateFirstReceiveTimestamp changes between receives")
 	}
 	// stale handle on standard queue: AWS accepts (2xx)
-	if _, err := client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle}); err != nil {
+	if _, err := client.DeleteMessage(ctx,
+		&sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle}); err != nil {
 		t.Log("stale-handle delete (AWS: success, no effect guaranteed):", err)
 		t.Error("stale handle delete returns error")
 	}
@@ -254,7 +261,8 @@ func TestDeleteAfterExpiry(t *testing.T) { // AWS standard queue: latest handle 
 	send(t, q, "x")
 	m := recv(t, q, 0, 1, vis(1))
 	time.Sleep(2 * time.Second)
-	if _, err := client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle}); err != nil {
+	if _, err := client.DeleteMessage(ctx,
+		&sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle}); err != nil {
 		t.Error("delete with expired latest handle:", err)
 	}
 	if len(recv(t, q, 1, 1)) != 0 {
@@ -266,7 +274,8 @@ func TestChangeVisibilityExtend(t *testing.T) {
 	q := mk(t, nil)
 	send(t, q, "x")
 	m := recv(t, q, 0, 1, vis(2))
-	if _, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 6}); err != nil {
+	if _, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q,
+		ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 6}); err != nil {
 		t.Fatal(err)
 	}
 	if len(recv(t, q, 4, 1)) != 0 {
@@ -281,7 +290,8 @@ func TestChangeVisibilityZero(t *testing.T) {
 	q := mk(t, nil)
 	send(t, q, "x")
 	m := recv(t, q, 0, 1)
-	if _, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 0}); err != nil {
+	if _, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q,
+		ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 0}); err != nil {
 		t.Fatal(err)
 	}
 	m = recv(t, q, 1, 1)
@@ -297,12 +307,14 @@ func TestChangeVisibilityTooLong(t *testing.T) {
 	q := mk(t, nil)
 	send(t, q, "x")
 	m := recv(t, q, 0, 1)
-	_, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 43201})
+	_, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q,
+		ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 43201})
 	if err == nil {
 		t.Error("no error for >43200")
 	}
 	t.Log(err)
-	_, err = client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q, ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 43200})
+	_, err = client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q,
+		ReceiptHandle: m[0].ReceiptHandle, VisibilityTimeout: 43200})
 	t.Log("43200:", err)
 }
 func TestDLQ(t *testing.T) {
@@ -345,8 +357,10 @@ func TestCounts(t *testing.T) {
 	recv(t, q, 0, 2)
 	a := attr(t, q, "All")
 	t.Log(a)
-	if a["ApproximateNumberOfMessages"] != "3" || a["ApproximateNumberOfMessagesNotVisible"] != "2" || a["ApproximateNumberOfMessagesDelayed"] != "1" {
-		t.Errorf("visible=%s inflight=%s delayed=%s want 3/2/1", a["ApproximateNumberOfMessages"], a["ApproximateNumberOfMessagesNotVisible"], a["ApproximateNumberOfMessagesDelayed"])
+	if a["ApproximateNumberOfMessages"] != "3" || a["ApproximateNumberOfMessagesNotVisible"] != "2" ||
+		a["ApproximateNumberOfMessagesDelayed"] != "1" {
+		t.Errorf("visible=%s inflight=%s delayed=%s want 3/2/1", a["ApproximateNumberOfMessages"],
+			a["ApproximateNumberOfMessagesNotVisible"], a["ApproximateNumberOfMessagesDelayed"])
 	}
 }
 func TestDelay(t *testing.T) {
@@ -375,7 +389,8 @@ func TestErrors(t *testing.T) {
 		t.Error("not typed QueueDoesNotExist:", err)
 	}
 	q := mk(t, nil)
-	_, err = client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q, ReceiptHandle: aws.String("garbage"), VisibilityTimeout: 1})
+	_, err = client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q,
+		ReceiptHandle: aws.String("garbage"), VisibilityTimeout: 1})
 	var ih *types.ReceiptHandleIsInvalid
 	if !errors.As(err, &ih) {
 		t.Error("ReceiptHandleIsInvalid:", err)
@@ -401,7 +416,8 @@ func TestStress(t *testing.T) {
 			for b := 0; b < N/20; b++ {
 				in := &sqs.SendMessageBatchInput{QueueUrl: &q}
 				for i := 0; i < 10; i++ {
-					in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: aws.String(fmt.Sprintf("%d-%d-%d", p, b, i))})
+					in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)),
+						MessageBody: aws.String(fmt.Sprintf("%d-%d-%d", p, b, i))})
 				}
 				if _, err := client.SendMessageBatch(ctx, in); err != nil {
 					t.Error(err)
@@ -415,7 +431,8 @@ func TestStress(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for {
-				o, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &q, WaitTimeSeconds: 2, MaxNumberOfMessages: 10})
+				o, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &q, WaitTimeSeconds: 2,
+					MaxNumberOfMessages: 10})
 				if err != nil {
 					t.Error(err)
 					return
@@ -433,7 +450,8 @@ func TestStress(t *testing.T) {
 					mu.Lock()
 					got[*m.Body]++
 					mu.Unlock()
-					if _, err := client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m.ReceiptHandle}); err != nil {
+					if _, err := client.DeleteMessage(ctx,
+						&sqs.DeleteMessageInput{QueueUrl: &q, ReceiptHandle: m.ReceiptHandle}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -465,7 +483,8 @@ func TestTagsPurgeList(t *testing.T) {
 	if _, err := client.ListQueues(ctx, &sqs.ListQueuesInput{}); err != nil {
 		t.Error("List", err)
 	}
-	if _, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &q, Attributes: map[string]string{"VisibilityTimeout": "77"}}); err != nil {
+	if _, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &q,
+		Attributes: map[string]string{"VisibilityTimeout": "77"}}); err != nil {
 		t.Error("Set", err)
 	}
 	if a := attr(t, q, "VisibilityTimeout"); a["VisibilityTimeout"] != "77" {

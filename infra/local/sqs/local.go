@@ -15,9 +15,12 @@ func Local(ctx context.Context, names ...string) (client *awssqs.Client, urls []
 	server := httptest.NewServer(handler)
 	handler.URL = server.URL
 	client = awssqs.New(awssqs.Options{
-		Region: region, BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Region:           region,
+		BaseEndpoint:     &server.URL,
+		RetryMaxAttempts: 1,
+		Credentials:      credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
+
 	for _, name := range names {
 		out, err := client.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: &name})
 		if err != nil {
@@ -26,5 +29,6 @@ func Local(ctx context.Context, names ...string) (client *awssqs.Client, urls []
 		}
 		urls = append(urls, aws.ToString(out.QueueUrl))
 	}
+
 	return client, urls, server.Close, nil
 }

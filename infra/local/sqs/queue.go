@@ -87,20 +87,24 @@ func (q *queue) receive(limit int, visibility time.Duration, now time.Time, dead
 			dying = append(dying, m)
 			continue
 		}
+
 		if m.receives++; m.receives == 1 {
 			m.first = now
 		}
+
 		m.received, m.visible, m.delayed = now, now.Add(visibility), false
 		m.handle = fmt.Sprintf("%s#%d", m.id, m.receives)
 		q.handles[m.handle] = m
 		taken = append(taken, m)
 	}
+
 	for _, m := range dying {
 		q.remove(m)
 		m.source, m.receives, m.visible = q.arn, 0, now
 		target := dead(policy.Target)
 		target.messages = append(target.messages, m)
 	}
+
 	return taken
 }
 
@@ -137,12 +141,15 @@ func (q *queue) changeVisibility(handle string, timeout int, now time.Time) *fau
 	case m == nil:
 		return &fault{"ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", "The input receipt handle is invalid."}
 	case m.handle != handle || !m.inFlight(now):
-		return &fault{"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", "The message referred to isn't in flight."}
+		return &fault{"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight",
+			"The message referred to isn't in flight."}
 	}
+
 	until := now.Add(time.Duration(timeout) * time.Second)
 	if until.After(m.received.Add(maxInFlight + time.Second)) {
 		return invalid("Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
 	}
+
 	m.visible = until
 	return nil
 }
@@ -168,6 +175,7 @@ func (q *queue) counts(now time.Time) (visible, inFlight, delayed int) {
 			inFlight++
 		}
 	}
+
 	return visible, inFlight, delayed
 }
 

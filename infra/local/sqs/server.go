@@ -1,6 +1,6 @@
-// Package sqs is a stand-in for Amazon SQS on one machine: the operations that the service uses, of standard queues, in
-// the AWS JSON 1.0 protocol. It keeps what the service rests on: messages that come back, their receive counts, the
-// counts of visible and in-flight messages, redrive, and the limit of 12 hours.
+// Package sqs is a stand-in for Amazon SQS on one machine: the operations that the service uses, of standard queues,
+// in the AWS JSON 1.0 protocol. It keeps what the service rests on: messages that come back, their receive counts,
+// the counts of visible and in-flight messages, redrive, and the limit of 12 hours.
 package sqs
 
 import (
@@ -46,7 +46,8 @@ func invalid(format string, args ...any) *fault {
 	return &fault{"InvalidParameterValue", "InvalidParameterValue", fmt.Sprintf(format, args...)}
 }
 
-var noQueue = &fault{"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist."}
+var noQueue = &fault{"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",
+	"The specified queue does not exist."}
 
 // request has the fields of all operations.
 type request struct {
@@ -74,17 +75,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+
 	var in request
 	if err := json.Unmarshal(body, &in); err != nil {
 		answer(w, nil, &fault{"SerializationException", "SerializationException", err.Error()})
 		return
 	}
+
 	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
 	if operation == "ReceiveMessage" {
 		out, f := s.receive(r, in)
 		answer(w, out, f)
 		return
 	}
+
 	s.mu.Lock()
 	out, f := s.do(operation, in, time.Now())
 	s.mu.Unlock()
@@ -112,15 +116,18 @@ func (s *Server) do(operation string, in request, now time.Time) (any, *fault) {
 	case "ListQueues":
 		return s.list(in), nil
 	}
+
 	name := in.QueueName
 	if operation != "GetQueueUrl" {
 		name = in.QueueUrl[strings.LastIndexByte(in.QueueUrl, '/')+1:]
 	}
+
 	q := s.queues[name]
 	if q == nil {
 		return nil, noQueue
 	}
 	defer s.wake()
+
 	switch operation {
 	case "GetQueueUrl":
 		return map[string]string{"QueueUrl": q.url}, nil
@@ -135,7 +142,11 @@ func (s *Server) do(operation string, in request, now time.Time) (any, *fault) {
 	case "GetQueueAttributes":
 		return map[string]any{"Attributes": q.describe(in.AttributeNames, now)}, nil
 	case "SendMessage":
-		return s.send(q, entry{MessageBody: in.MessageBody, MessageAttributes: in.MessageAttributes, DelaySeconds: in.DelaySeconds}, now)
+		return s.send(q, entry{
+			MessageBody:       in.MessageBody,
+			MessageAttributes: in.MessageAttributes,
+			DelaySeconds:      in.DelaySeconds,
+		}, now)
 	case "DeleteMessage":
 		q.delete(in.ReceiptHandle)
 	case "ChangeMessageVisibility":
@@ -143,8 +154,10 @@ func (s *Server) do(operation string, in request, now time.Time) (any, *fault) {
 	case "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
 		return s.batch(operation, q, in.Entries, now)
 	default:
-		return nil, &fault{"UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", operation + " is not kept by this stand-in."}
+		return nil, &fault{"UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation",
+			operation + " is not kept by this stand-in."}
 	}
+
 	return nil, nil
 }
 
@@ -158,17 +171,23 @@ func (s *Server) create(in request, now time.Time) (any, *fault) {
 	if in.Attributes["FifoQueue"] == "true" {
 		return nil, invalid("FIFO queues are not kept by this stand-in.")
 	}
+
 	q := s.queues[in.QueueName]
 	if q == nil {
 		q = &queue{
-			name: in.QueueName, url: s.URL + "/" + account + "/" + in.QueueName, created: now,
+			name:       in.QueueName,
+			url:        s.URL + "/" + account + "/" + in.QueueName,
+			created:    now,
 			arn:        fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, account, in.QueueName),
-			attributes: map[string]string{}, tags: map[string]string{}, handles: map[string]*message{},
+			attributes: map[string]string{},
+			tags:       map[string]string{},
+			handles:    map[string]*message{},
 		}
 		maps.Copy(q.attributes, in.Attributes)
 		maps.Copy(q.tags, in.Tags)
 		s.queues[in.QueueName] = q
 	}
+
 	return map[string]string{"QueueUrl": q.url}, nil
 }
 
@@ -185,12 +204,17 @@ func (s *Server) list(in request) any {
 func (q *queue) describe(names []string, now time.Time) map[string]string {
 	visible, inFlight, delayed := q.counts(now)
 	all := map[string]string{
-		"QueueArn": q.arn, "VisibilityTimeout": "30", "DelaySeconds": "0", "ReceiveMessageWaitTimeSeconds": "0",
-		"MaximumMessageSize": strconv.Itoa(maxMessage), "CreatedTimestamp": strconv.FormatInt(q.created.Unix(), 10),
+		"QueueArn":                              q.arn,
+		"VisibilityTimeout":                     "30",
+		"DelaySeconds":                          "0",
+		"ReceiveMessageWaitTimeSeconds":         "0",
+		"MaximumMessageSize":                    strconv.Itoa(maxMessage),
+		"CreatedTimestamp":                      strconv.FormatInt(q.created.Unix(), 10),
 		"ApproximateNumberOfMessages":           strconv.Itoa(visible),
 		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(inFlight),
 		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(delayed),
 	}
+
 	maps.Copy(all, q.attributes)
 	maps.DeleteFunc(all, func(name, _ string) bool {
 		return !slices.Contains(names, "All") && !slices.Contains(names, name)
@@ -203,7 +227,11 @@ func (s *Server) send(q *queue, e entry, now time.Time) (any, *fault) {
 		return nil, invalid("One or more parameters are invalid. Reason: Message must be between 1 and %d bytes.", maxMessage)
 	}
 	s.nextID++
-	m := &message{id: fmt.Sprintf("%08x-0000-4000-8000-%012x", now.Unix()&0xffffffff, s.nextID), body: e.MessageBody, attributes: e.MessageAttributes}
+	m := &message{
+		id:         fmt.Sprintf("%08x-0000-4000-8000-%012x", now.Unix()&0xffffffff, s.nextID),
+		body:       e.MessageBody,
+		attributes: e.MessageAttributes,
+	}
 	q.send(m, e.DelaySeconds, now)
 	return map[string]string{"MessageId": m.id, "MD5OfMessageBody": md5Hex(m.body)}, nil
 }
@@ -211,10 +239,13 @@ func (s *Server) send(q *queue, e entry, now time.Time) (any, *fault) {
 func (s *Server) batch(operation string, q *queue, entries []entry, now time.Time) (any, *fault) {
 	switch {
 	case len(entries) == 0:
-		return nil, &fault{"EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", "The batch request doesn't contain any entries."}
+		return nil, &fault{"EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest",
+			"The batch request doesn't contain any entries."}
 	case len(entries) > 10:
-		return nil, &fault{"TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible."}
+		return nil, &fault{"TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+			"The batch request contains more entries than permissible."}
 	}
+
 	successful, failed := []any{}, []any{}
 	for _, e := range entries {
 		result := map[string]string{"Id": e.Id}
@@ -230,12 +261,20 @@ func (s *Server) batch(operation string, q *queue, entries []entry, now time.Tim
 		case "ChangeMessageVisibilityBatch":
 			f = q.changeVisibility(e.ReceiptHandle, value(e.VisibilityTimeout, 0), now)
 		}
+
 		if f != nil {
-			failed = append(failed, map[string]any{"Id": e.Id, "Code": f.code, "Message": f.message, "SenderFault": true})
+			failed = append(failed, map[string]any{
+				"Id":          e.Id,
+				"Code":        f.code,
+				"Message":     f.message,
+				"SenderFault": true,
+			})
 			continue
 		}
+
 		successful = append(successful, result)
 	}
+
 	return map[string]any{"Successful": successful, "Failed": failed}, nil
 }
 
@@ -246,6 +285,7 @@ func (s *Server) receive(r *http.Request, in request) (any, *fault) {
 	if limit < 1 || limit > 10 {
 		return nil, invalid("Value %d for parameter MaxNumberOfMessages is invalid. Reason: must be between 1 and 10.", limit)
 	}
+
 	deadline := time.Time{}
 	for {
 		s.mu.Lock()
@@ -254,15 +294,19 @@ func (s *Server) receive(r *http.Request, in request) (any, *fault) {
 			s.mu.Unlock()
 			return nil, noQueue
 		}
+
 		now := time.Now()
 		if deadline.IsZero() {
-			deadline = now.Add(time.Duration(value(in.WaitTimeSeconds, int(q.seconds("ReceiveMessageWaitTimeSeconds", 0)/time.Second))) * time.Second)
+			wait := value(in.WaitTimeSeconds, int(q.seconds("ReceiveMessageWaitTimeSeconds", 0)/time.Second))
+			deadline = now.Add(time.Duration(wait) * time.Second)
 		}
 		if r.Context().Err() != nil {
 			s.mu.Unlock()
 			return nil, nil // nobody would get the messages
 		}
-		visibility := time.Duration(value(in.VisibilityTimeout, int(q.seconds("VisibilityTimeout", 30)/time.Second))) * time.Second
+
+		hidden := value(in.VisibilityTimeout, int(q.seconds("VisibilityTimeout", 30)/time.Second))
+		visibility := time.Duration(hidden) * time.Second
 		taken := q.receive(limit, visibility, now, s.byARN)
 		out := describeAll(taken, in)
 		wait, coming := q.next(now)
@@ -271,9 +315,11 @@ func (s *Server) receive(r *http.Request, in request) (any, *fault) {
 		if len(taken) > 0 || !now.Before(deadline) {
 			return map[string]any{"Messages": out}, nil
 		}
+
 		if left := deadline.Sub(now); !coming || wait > left {
 			wait = left
 		}
+
 		select {
 		case <-r.Context().Done():
 		case <-change:
@@ -288,12 +334,15 @@ func describeAll(messages []*message, in request) []any {
 	out := []any{}
 	for _, m := range messages {
 		system := map[string]string{
-			"ApproximateReceiveCount": strconv.Itoa(m.receives), "SentTimestamp": millis(m.sent), "SenderId": account,
+			"ApproximateReceiveCount":          strconv.Itoa(m.receives),
+			"SentTimestamp":                    millis(m.sent),
+			"SenderId":                         account,
 			"ApproximateFirstReceiveTimestamp": millis(m.first),
 		}
 		if m.source != "" {
 			system["DeadLetterQueueSourceArn"] = m.source
 		}
+
 		names := slices.Concat(in.MessageSystemAttributeNames, in.AttributeNames)
 		maps.DeleteFunc(system, func(name, _ string) bool {
 			return !slices.Contains(names, "All") && !slices.Contains(names, name)
@@ -302,11 +351,17 @@ func describeAll(messages []*message, in request) []any {
 		maps.DeleteFunc(attributes, func(name string, _ json.RawMessage) bool {
 			return !slices.Contains(in.MessageAttributeNames, "All") && !slices.Contains(in.MessageAttributeNames, name)
 		})
+
 		out = append(out, map[string]any{
-			"MessageId": m.id, "ReceiptHandle": m.handle, "Body": m.body, "MD5OfBody": md5Hex(m.body),
-			"Attributes": system, "MessageAttributes": attributes,
+			"MessageId":         m.id,
+			"ReceiptHandle":     m.handle,
+			"Body":              m.body,
+			"MD5OfBody":         md5Hex(m.body),
+			"Attributes":        system,
+			"MessageAttributes": attributes,
 		})
 	}
+
 	return out
 }
 

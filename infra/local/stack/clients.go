@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 
@@ -13,15 +12,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"livekit-recorder/recorder/worker"
 )
 
 // Build compiles the recorder and the Lambda into a directory.
 func Build(ctx context.Context, module, directory string) error {
-	for name, source := range map[string]string{"recorder": "./recorder", "bootstrap": "./functions/api"} {
+	for name, source := range map[string]string{"recorder": "./recorder", "bootstrap": "./functions/lambda"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(directory, name), source)
-		cmd.Dir, cmd.Stderr = module, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("build %s: %w", source, err)
+		cmd.Dir = module
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", source, err, said)
 		}
 	}
 	return nil
@@ -38,7 +39,12 @@ func (s *Stack) SQSClient() *awssqs.Client {
 
 // S3Client speaks to the local S3.
 func (s *Stack) S3Client() *s3.Client {
-	return s3.New(s3.Options{Region: region, BaseEndpoint: &s.S3, Credentials: s.credentials(), UsePathStyle: true})
+	return s3.New(s3.Options{
+		Region:       region,
+		BaseEndpoint: &s.S3,
+		Credentials:  s.credentials(),
+		UsePathStyle: true,
+	})
 }
 
 // Path is where an object of the bucket lies as a plain file.
@@ -46,27 +52,33 @@ func (s *Stack) Path(key string) string {
 	return filepath.Join(s.BucketRoot, Bucket, filepath.FromSlash(key))
 }
 
-// createQueues makes a queue and its dead-letter queue, which has "-dead" after its name, and gets what has been received
-// that often.
-func createQueues(ctx context.Context, client *awssqs.Client, name string, maxReceives int) (url string, err error) {
+// createQueues makes a queue, and its dead-letter queue, which has "-dead" after its name. The redrive policy is the
+// one of template.yaml.
+func createQueues(ctx context.Context, client *awssqs.Client, name string) (url string, err error) {
 	dead, err := client.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: aws.String(name + "-dead")})
 	if err != nil {
 		return "", fmt.Errorf("create dead-letter queue: %w", err)
 	}
+
 	attributes, err := client.GetQueueAttributes(ctx, &awssqs.GetQueueAttributesInput{
-		QueueUrl: dead.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+		QueueUrl:       dead.QueueUrl,
+		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
 		return "", fmt.Errorf("read dead-letter queue: %w", err)
 	}
+
 	policy, err := json.Marshal(map[string]any{
-		"deadLetterTargetArn": attributes.Attributes["QueueArn"], "maxReceiveCount": maxReceives,
+		"deadLetterTargetArn": attributes.Attributes["QueueArn"],
+		"maxReceiveCount":     worker.MaxReceives,
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode redrive policy: %w", err)
 	}
+
 	out, err := client.CreateQueue(ctx, &awssqs.CreateQueueInput{
-		QueueName: &name, Attributes: map[string]string{"RedrivePolicy": string(policy)},
+		QueueName:  &name,
+		Attributes: map[string]string{"RedrivePolicy": string(policy)},
 	})
 	if err != nil {
 		return "", fmt.Errorf("create queue: %w", err)

@@ -45,8 +45,8 @@ func (s *Stack) StartS3(ctx context.Context) error { return s.runS3(ctx) }
 // CutSQS makes SQS answer nothing but errors, or ends that.
 func (s *Stack) CutSQS(down bool) { s.sqsDown.Store(down) }
 
-// DisturbSQS makes SQS do what it may, and rarely does: messages arrive late by up to 2 seconds, so not in their order, and
-// one in three twice.
+// DisturbSQS makes SQS do what it may, and rarely does: messages arrive late by up to 2 seconds, so not in their
+// order, and one in three twice.
 func (s *Stack) DisturbSQS(on bool) { s.disturbed.Store(on) }
 
 // disturb does with a request to SQS what the faults say.
@@ -71,6 +71,7 @@ func repeat(queues http.Handler, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+
 	var message map[string]any
 	if r.Header.Get("X-Amz-Target") == "AmazonSQS.SendMessage" && json.Unmarshal(body, &message) == nil {
 		again := func(to http.ResponseWriter) {
@@ -86,6 +87,7 @@ func repeat(queues http.Handler, w http.ResponseWriter, r *http.Request) {
 		again(w)
 		return
 	}
+
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	queues.ServeHTTP(w, r)
 }

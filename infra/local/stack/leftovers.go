@@ -8,12 +8,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
 
-// Leftovers lists what is in the bucket beside the files of these recordings, their documents, and the ledger: objects, and
-// uploads that nobody has completed.
-func (s *Stack) Leftovers(ctx context.Context, recordings ...ledger.Recording) (left []string, err error) {
+// Leftovers lists what is in the bucket beside the files of these recordings, their documents, and the ledger:
+// objects, and uploads that nobody has completed.
+func (s *Stack) Leftovers(ctx context.Context, recordings ...document.Recording) (left []string, err error) {
 	expected := map[string]bool{}
 	for _, r := range recordings {
 		expected[Directory+"/"+ledger.DocumentKey(r.File)] = true
@@ -21,6 +22,7 @@ func (s *Stack) Leftovers(ctx context.Context, recordings ...ledger.Recording) (
 			expected[part.Key] = true
 		}
 	}
+
 	client := s.S3Client()
 	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: aws.String(Bucket)})
 	for pages.HasMorePages() {
@@ -36,10 +38,12 @@ func (s *Stack) Leftovers(ctx context.Context, recordings ...ledger.Recording) (
 			}
 		}
 	}
+
 	uploads, err := client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: aws.String(Bucket)})
 	if err != nil {
 		return nil, fmt.Errorf("list multipart uploads: %w", err)
 	}
+
 	for _, u := range uploads.Uploads {
 		left = append(left, "the upload of "+aws.ToString(u.Key))
 	}

@@ -29,12 +29,14 @@ type Process struct {
 }
 
 // launch starts a program with that environment only. Watch sees every line of output until it returns true.
-func (s *Stack) launch(name string, watch func(line string) bool, env []string, path string, args ...string) (*Process, error) {
+func (s *Stack) launch(name string, watch func(line string) bool, env []string,
+	path string, args ...string) (*Process, error) {
 	p := &Process{Name: name, LogPath: filepath.Join(s.Work, name+".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Work, "TMPDIR=" + s.Work}, env...)
 	// The terminal's Ctrl-C reaches this program only, which ends the others in order. Should it be killed, they go too.
@@ -45,6 +47,7 @@ func (s *Stack) launch(name string, watch func(line string) bool, env []string, 
 		_ = log.Close() // nothing was written
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+
 	s.processes = append(s.processes, p)
 	go func() {
 		defer log.Close()
@@ -58,6 +61,7 @@ func (s *Stack) launch(name string, watch func(line string) bool, env []string, 
 		}
 		_, _ = io.Copy(io.Discard, reader) // a line beyond the buffer must not block the program
 	}()
+
 	go func() {
 		p.err = p.cmd.Wait()
 		_ = writer.Close() // ends the reader
@@ -87,6 +91,7 @@ func (p *Process) Children() (children []int, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("find children: %w", err)
 	}
+
 	for _, path := range processes {
 		pid, err := strconv.Atoi(filepath.Base(path))
 		if err != nil {
@@ -100,6 +105,7 @@ func (p *Process) Children() (children []int, err error) {
 			children = append(children, pid)
 		}
 	}
+
 	return children, nil
 }
 

@@ -1,5 +1,5 @@
-// Package stack runs the whole system on one machine: a LiveKit server, stand-ins for SQS and S3, the Lambda behind an
-// HTTP listener, and recorders. Everything listens on the loopback address only.
+// Package stack runs the whole system on one machine: a LiveKit server, stand-ins for SQS and S3, the Lambda behind
+// an HTTP listener, and recorders. Everything listens on the loopback address only.
 package stack
 
 import (
@@ -30,8 +30,6 @@ const (
 	Bucket = "local-bucket"
 	// Directory is S3_DIRECTORY.
 	Directory = "participants"
-	// The redrive policies of the queues, as template.yaml has them.
-	startReceives, controlReceives = 10, 100
 )
 
 // Options say where things are and go. Ports that are 0 are chosen.
@@ -80,23 +78,26 @@ func start(ctx context.Context, o Options, components ...func(*Stack, context.Co
 			return s, err
 		}
 	}
+
 	s.API, s.LiveKit = local("http", s.APIPort), local("ws", s.LiveKitPort)
 	s.SQS, s.S3 = local("http", s.SQSPort), local("http", s.S3Port)
 	if err := os.MkdirAll(s.Work, 0o755); err != nil {
 		return s, fmt.Errorf("make work directory: %w", err)
 	}
+
 	for _, start := range components {
 		if err := start(s, ctx); err != nil {
 			return s, err
 		}
 	}
+
 	return s, nil
 }
 
 func local(scheme string, port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
 
-// Ports are chosen below those that Linux gives to outgoing connections (ip(7), ip_local_port_range: from 32768 on), of
-// which one could take a port between its choosing and its use.
+// Ports are chosen below those that Linux gives to outgoing connections (ip(7), ip_local_port_range: from 32768 on),
+// of which one could take a port between its choosing and its use.
 const firstPort, lastPort = 10000, 32767
 
 var chosen sync.Map // ports, by this process
@@ -106,6 +107,7 @@ func choose(port *int) error {
 	if *port != 0 {
 		return nil
 	}
+
 	for range lastPort - firstPort {
 		candidate := firstPort + rand.IntN(lastPort-firstPort+1)
 		if _, taken := chosen.LoadOrStore(candidate, true); taken {
@@ -118,6 +120,7 @@ func choose(port *int) error {
 		*port = candidate
 		return listener.Close()
 	}
+
 	return errors.New("choose a port: none is free")
 }
 
@@ -164,10 +167,12 @@ func (s *Stack) startAPI(ctx context.Context) error {
 	if err := s.serve(s.APIPort, gateway); err != nil {
 		return fmt.Errorf("start HTTP API: %w", err)
 	}
+
 	var runtimePort int
 	if err := errors.Join(choose(&runtimePort), s.serve(runtimePort, gateway.Runtime())); err != nil {
 		return fmt.Errorf("start Lambda runtime API: %w", err)
 	}
+
 	for range 2 { // as Lambda would have: one instance for each request under way
 		_, err := s.launch("lambda", nil, append(s.serviceEnv(), "AUTO_RECORD="+s.AutoRecord,
 			fmt.Sprintf("AWS_LAMBDA_RUNTIME_API=127.0.0.1:%d", runtimePort)), filepath.Join(s.Binaries, "bootstrap"))
@@ -175,6 +180,7 @@ func (s *Stack) startAPI(ctx context.Context) error {
 			return err
 		}
 	}
+
 	return s.awaitHTTP(ctx, s.API+"/health")
 }
 
@@ -183,6 +189,7 @@ func (s *Stack) startLiveKit(ctx context.Context) error {
 	if err := errors.Join(choose(&udp), choose(&tcp)); err != nil {
 		return err
 	}
+
 	config := strings.Join([]string{
 		"port: " + strconv.Itoa(s.LiveKitPort), "bind_addresses: [127.0.0.1]", "development: true",
 		"rtc:", "  udp_port: " + strconv.Itoa(udp), "  tcp_port: " + strconv.Itoa(tcp), "  node_ip: 127.0.0.1",
@@ -191,6 +198,7 @@ func (s *Stack) startLiveKit(ctx context.Context) error {
 		"webhook:", "  api_key: " + LiveKitKey, "  urls: ['" + s.API + "/recordings/webhooks']",
 		"logging: {level: info}", "",
 	}, "\n")
+
 	path := filepath.Join(s.Work, "livekit.yaml")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return fmt.Errorf("configure LiveKit: %w", err)
@@ -218,11 +226,13 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 		return true
 	}, append(append(s.serviceEnv(),
 		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
-		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"), append(s.RecorderEnv, env...)...),
+		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"),
+		append(s.RecorderEnv, env...)...),
 		filepath.Join(s.Binaries, "recorder"))
 	if err != nil {
 		return nil, err
 	}
+
 	select {
 	case <-ready:
 		return p, nil
@@ -251,6 +261,7 @@ func (s *Stack) awaitHTTP(ctx context.Context, url string) error {
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
+
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -262,6 +273,7 @@ func (s *Stack) awaitHTTP(ctx context.Context, url string) error {
 				return nil
 			}
 		}
+
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer: see the logs in %s", url, s.Work)

@@ -18,19 +18,15 @@ func (s *Stack) startSQS(ctx context.Context) error {
 	})); err != nil {
 		return fmt.Errorf("start SQS stand-in: %w", err)
 	}
+
 	client := s.SQSClient()
-	for _, q := range []struct {
-		name     string
-		receives int
-		url      *string
-	}{{"starts", startReceives, &s.StartQueue}, {"controls", controlReceives, &s.ControlQueue}} {
-		url, err := createQueues(ctx, client, q.name, q.receives)
-		if err != nil {
-			return err
-		}
-		*q.url = url
+	var err error
+	if s.StartQueue, err = createQueues(ctx, client, "starts"); err != nil {
+		return err
 	}
-	return nil
+
+	s.ControlQueue, err = createQueues(ctx, client, "controls")
+	return err
 }
 
 func (s *Stack) startS3(ctx context.Context) error {
@@ -41,8 +37,10 @@ func (s *Stack) startS3(ctx context.Context) error {
 	if err := choose(&s.s3Port); err != nil {
 		return err
 	}
+
 	var err error
-	if s.s3Gate, err = relay.StartGate(fmt.Sprintf("127.0.0.1:%d", s.S3Port), fmt.Sprintf("127.0.0.1:%d", s.s3Port)); err != nil {
+	s.s3Gate, err = relay.StartGate(fmt.Sprintf("127.0.0.1:%d", s.S3Port), fmt.Sprintf("127.0.0.1:%d", s.s3Port))
+	if err != nil {
 		return err
 	}
 	return s.runS3(ctx)

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/functions/api"
+)
+
+// settings are what the environment says.
+type settings struct {
+	apiKey, apiSecret        string
+	startQueue, controlQueue string // URLs
+	bucket, directory        string // no bucket: recordings cannot be looked at
+	region                   string
+	autoRecord               api.Rules
+	logLevel                 logrus.Level
+}
+
+// readSettings names everything that is wrong at once.
+func readSettings() (settings, error) {
+	var faults []error
+	required := func(name string) string {
+		value := os.Getenv(name)
+		if value == "" {
+			faults = append(faults, fmt.Errorf("%s is not set", name))
+		}
+		return value
+	}
+
+	s := settings{
+		apiKey:       required("LIVEKIT_API_KEY"),
+		apiSecret:    required("LIVEKIT_API_SECRET"),
+		startQueue:   required("START_QUEUE_URL"),
+		controlQueue: required("CONTROL_QUEUE_URL"),
+		bucket:       os.Getenv("S3_BUCKET"),
+		directory:    os.Getenv("S3_DIRECTORY"),
+		region:       cmp.Or(os.Getenv("S3_REGION"), os.Getenv("AWS_REGION")),
+	}
+
+	var err error
+	if s.autoRecord, err = api.ParseRules(cmp.Or(os.Getenv("AUTO_RECORD"), "all")); err != nil {
+		faults = append(faults, fmt.Errorf("AUTO_RECORD %w", err))
+	}
+	s.logLevel, err = logrus.ParseLevel(cmp.Or(os.Getenv("LOG_LEVEL"), "info"))
+	if err != nil || s.logLevel < logrus.ErrorLevel || s.logLevel > logrus.DebugLevel {
+		faults = append(faults, errors.New("LOG_LEVEL must be debug, info, warn or error"))
+	}
+	return s, errors.Join(faults...)
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+)
+
+// setAll sets what is required, and nothing else.
+func setAll(t *testing.T) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"LIVEKIT_API_KEY":    "key",
+		"LIVEKIT_API_SECRET": "secret",
+		"START_QUEUE_URL":    "https://sqs.example.com/starts",
+		"CONTROL_QUEUE_URL":  "https://sqs.example.com/controls",
+		"S3_BUCKET":          "",
+		"S3_REGION":          "",
+		"AWS_REGION":         "eu-central-1",
+		"AUTO_RECORD":        "",
+		"LOG_LEVEL":          "",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+func TestEverythingWrongInTheEnvironmentIsNamedAtOnce(t *testing.T) {
+	setAll(t)
+	t.Setenv("LIVEKIT_API_SECRET", "")
+	t.Setenv("CONTROL_QUEUE_URL", "")
+	t.Setenv("AUTO_RECORD", "everybody")
+	t.Setenv("LOG_LEVEL", "loud")
+
+	_, err := readSettings()
+	require.Error(t, err)
+	for _, fault := range []string{
+		"LIVEKIT_API_SECRET is not set",
+		"CONTROL_QUEUE_URL is not set",
+		"AUTO_RECORD must be",
+		"LOG_LEVEL must be",
+	} {
+		require.ErrorContains(t, err, fault)
+	}
+	require.NotContains(t, err.Error(), "START_QUEUE_URL")
+}
+
+func TestWhatIsRequiredIsEnough(t *testing.T) {
+	setAll(t)
+	s, err := readSettings()
+	require.NoError(t, err)
+	require.Equal(t, "eu-central-1", s.region)
+	require.Equal(t, logrus.InfoLevel, s.logLevel)
+
+	handler, err := build(t.Context(), logrus.New())
+	require.NoError(t, err)
+	require.NotNil(t, handler)
+}

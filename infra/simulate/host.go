@@ -1,0 +1,124 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/livekit/protocol/auth"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/functions/api"
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/parts"
+	"livekit-recorder/recorder/recording"
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/service"
+	"livekit-recorder/recorder/upload"
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+	"livekit-recorder/shared/queue"
+)
+
+// real is the product itself, on simulated machines. Everything below is in the words of its own interfaces what
+// recorder/world.go and recorder/main.go are for the real world.
+var real = Product{Recorder: newRecorder, Function: newFunction}
+
+// policy is what the real one's defaults are (recorder/settings.go).
+var policy = recording.Policy{
+	HeadStart:    time.Second,
+	Connect:      15 * time.Second,
+	StartTimeout: 5 * time.Minute,
+	RejoinWindow: 30 * time.Second,
+	HandOver:     time.Minute,
+}
+
+// maxRecordings is how many recordings one simulated recorder takes: two machines of three can be lost.
+const maxRecordings = 40
+
+func newRecorder(m Machine) (Recorder, error) {
+	c := m.Cloud
+	storage := &upload.S3{
+		Client:      c.S3,
+		Bucket:      c.Bucket,
+		Directory:   c.Directory,
+		Disk:        m.Disk,
+		MinimumPart: c.MinimumPart,
+		Log:         c.Log,
+	}
+
+	r, err := service.New(service.Settings{
+		Names:         recording.Names{Recorder: m.Name, Bucket: c.Bucket, FileTemplate: document.DefaultFile},
+		Policy:        policy,
+		Scratch:       scratchDirectory,
+		MaxRecordings: maxRecordings,
+		Hold:          m.Hold,
+		StopTimeout:   stopTimeout,
+	}, service.World{
+		Rooms:    hostRooms{m.Rooms},
+		Starts:   &queue.Queue{Client: c.SQS, URL: c.Starts},
+		Controls: &queue.Queue{Client: c.SQS, URL: c.Controls},
+		Store:    ledger.NewS3Store(c.Small, c.Bucket, c.Directory),
+		Storage:  hostStorage{storage},
+		Media:    hostMedia{m.Muxer},
+		Disk:     m.Disk,
+		Tell:     m.Tell,
+		Ready:    m.Rooms.Reachable,
+		Now:      m.Now,
+		Log:      c.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make recorder: %w", err)
+	}
+
+	return hostRecorder{r}, nil
+}
+
+type hostRecorder struct{ *service.Recorder }
+
+// Stopped implements [Recorder].
+func (r hostRecorder) Stopped(recording string) { r.Look(recording) }
+
+type hostRooms struct{ *Rooms }
+
+// Follow implements [recording.Rooms].
+func (r hostRooms) Follow(name string, interest room.Interest, log logrus.FieldLogger) recording.Following {
+	return r.Rooms.Follow(name, interest, log)
+}
+
+type hostMedia struct{ *Muxer }
+
+// Open implements [service.Media].
+func (m hostMedia) Open(path string, streams []mux.Stream) (parts.File, error) {
+	return m.Muxer.Open(path, streams)
+}
+
+type hostStorage struct{ *upload.S3 }
+
+// Begin implements [recovery.Storage].
+func (s hostStorage) Begin(path, name, container string) parts.Upload {
+	return s.S3.Begin(path, name, container)
+}
+
+// Resume implements [recovery.Storage].
+func (s hostStorage) Resume(ctx context.Context, path, name, container string) (parts.Upload, error) {
+	return s.S3.Resume(ctx, path, name, container)
+}
+
+func newFunction(c Cloud) http.Handler {
+	everybody, err := api.ParseRules("all")
+	if err != nil {
+		panic(err) // it is the default
+	}
+
+	return api.New(api.Config{
+		Keys:       auth.NewSimpleKeyProvider(c.APIKey, c.APISecret),
+		Starts:     &queue.Queue{Client: c.SQS, URL: c.Starts},
+		Controls:   &queue.Queue{Client: c.SQS, URL: c.Controls},
+		Documents:  &ledger.Documents{Store: ledger.NewS3Store(c.Small, c.Bucket, c.Directory)},
+		AutoRecord: everybody,
+		Now:        c.Now,
+		Log:        c.Log,
+	})
+}

@@ -1,0 +1,30 @@
+package mux
+
+import (
+	"io"
+	"time"
+)
+
+// WriteTimeout is how long ffmpeg, or the disk that it writes to, may take nothing. A recording waits meanwhile, and
+// so does the room's bot when its buffers are full.
+const WriteTimeout = 5 * time.Second
+
+// pipe is ffmpeg's standard input, whose reader may have stopped reading.
+type pipe struct {
+	io.WriteCloser
+	deadline time.Time
+}
+
+// Write fails if the reader takes nothing for [WriteTimeout], give or take a fifth of it: the deadline is not set
+// anew for every frame.
+func (p *pipe) Write(data []byte) (int, error) {
+	if now := time.Now(); p.deadline.Sub(now) < WriteTimeout*4/5 {
+		p.deadline = now.Add(WriteTimeout)
+		if d, ok := p.WriteCloser.(interface{ SetWriteDeadline(time.Time) error }); ok {
+			if err := d.SetWriteDeadline(p.deadline); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return p.WriteCloser.Write(data)
+}

@@ -1,0 +1,282 @@
+package parts
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/document"
+)
+
+const (
+	// gather is how long the first frames are kept in memory while a kind of track that is wanted has not begun: a
+	// camera that comes a moment after the microphone belongs into the same file.
+	gather = 5 * time.Second
+	// lateAudio is how long audio that a part has no stream for waits for video's next key frame, where a new part can
+	// begin.
+	lateAudio = 3 * time.Second
+	// reportInterval is how often it is said how far a part has come.
+	reportInterval = 5 * time.Second
+)
+
+// Composer makes parts of the frames of one recording: it decides where one part ends and the next begins. One
+// goroutine owns it, and calls its methods, but for [Composer.Parts] and [Composer.Wait]. The time of day is passed
+// in.
+type Composer struct {
+	config   Config
+	storing  *storing
+	frames   interleaver
+	feeds    *feeds
+	known    *known
+	waiting  []queued  // frames before a part has begun, or of a kind that the part has no stream for
+	part     *openPart // nil while there is none
+	failures int
+}
+
+// openPart is the part that frames go to at the moment.
+type openPart struct {
+	*writer
+	stored   *held
+	reported time.Time // when it was last said how far it has come
+}
+
+// New makes a composer.
+func New(config Config) *Composer {
+	c := &Composer{config: config, storing: newStoring(config)}
+	c.reset()
+	return c
+}
+
+// reset forgets all tracks, but for their mutes: signalling tells of those once.
+func (c *Composer) reset() {
+	muted := mutes{}
+	if c.known != nil {
+		muted = c.known.mutes
+	}
+
+	c.frames, c.feeds, c.waiting = interleaver{}, newFeeds(), nil
+	c.known = &known{mutes: muted, counted: map[Track]track.Stats{}}
+}
+
+// Begin notes a track whose frames will come.
+func (c *Composer) Begin(t Track, now time.Time) {
+	c.feeds.begin(t)
+	c.frames.begin(t, now)
+}
+
+// End notes that no more frames of a track will come.
+func (c *Composer) End(t Track) { c.frames.end(t) }
+
+// Push takes the next frame of a track that has begun.
+func (c *Composer) Push(t Track, f track.Frame, now time.Time) {
+	c.frames.push(t, f, now)
+	c.advance(now, false)
+}
+
+// Mute notes that the publisher has muted or unmuted the track with that SID.
+func (c *Composer) Mute(sid string, muted bool, now time.Time) { c.known.mutes.set(sid, muted, now) }
+
+// Advance moves every frame that is due into a part. It is to be called some times a second, because frames that wait
+// for others become due by time alone.
+func (c *Composer) Advance(now time.Time) { c.advance(now, false) }
+
+// Live is how many tracks have begun and not ended.
+func (c *Composer) Live() int { return c.frames.live() }
+
+// Open says that a part is open.
+func (c *Composer) Open() bool { return c.part != nil }
+
+// Failures is how many parts could not be written. A full disk does not get better by trying: the owner decides how
+// many are too many.
+func (c *Composer) Failures() int { return c.failures }
+
+// Name gives names to the parts so far that have none, and to those that follow: [document.PartName]. Parts are
+// stored as soon as they have a name.
+func (c *Composer) Name(file string, epoch int) { c.storing.giveNames(file, epoch) }
+
+// Drain marks the parts that are not stored yet, and those that follow, as [document.Draining]: another recorder is
+// about to go on with the recording.
+func (c *Composer) Drain() { c.storing.drain() }
+
+// Close places the frames that are left, and ends the part. It does not wait for its storing. The composer can be used
+// again for another session of the recording, whose tracks begin anew.
+func (c *Composer) Close(now time.Time) {
+	c.advance(now, true)
+	if c.part != nil && len(c.waiting) > 0 {
+		c.roll("audio began", nil, now) // it still waited for a key frame
+	}
+
+	c.endPart("", now)
+	c.reset()
+}
+
+// Parts returns what there is to say about the parts so far, but for those that another recorder has made files of. It
+// may be called from any goroutine.
+func (c *Composer) Parts() []document.Part { return c.storing.list.all() }
+
+// Wait returns when every part that has ended so far is stored or has failed for good, with an error if one was left on
+// the disk because [Config.Context] has ended, or with ctx's. It may be called from any goroutine.
+func (c *Composer) Wait(ctx context.Context) error { return c.storing.wait(ctx) }
+
+// advance moves every frame that is due into a part, or simply every frame.
+func (c *Composer) advance(now time.Time, all bool) {
+	for {
+		q, ok := c.frames.pop(now, all)
+		if !ok {
+			break
+		}
+		c.place(q, now)
+	}
+
+	c.openWhenReady(now, all)
+	if c.part != nil && now.Sub(c.part.reported) >= reportInterval {
+		c.part.reported = now
+		c.report(c.part, "")
+	}
+}
+
+// report says how far a part has come, and why it ends if it does.
+func (c *Composer) report(p *openPart, reason string) {
+	reports, length := p.reports()
+	c.storing.list.change(p.stored.n, func(part *document.Part) {
+		part.Tracks, part.Duration, part.Reason = reports, length.Seconds(), reason
+	})
+}
+
+// place puts a frame into the part it belongs to.
+func (c *Composer) place(q queued, now time.Time) {
+	if !c.feeds.accept(q, now) {
+		return
+	}
+	if c.part == nil {
+		c.waiting = append(c.waiting, q)
+		return
+	}
+
+	kind := q.kind()
+	s := c.part.streams[kind]
+	switch {
+	case s == nil && kind == track.Audio:
+		c.keepAudio(q, now)
+	case s == nil && !q.frame.Key:
+		c.feeds.needKey = true
+		c.feeds.requestKeyFrame(now)
+	case s == nil:
+		c.roll("video began", &q, now)
+	case q.frame.Key && !fits(s, q):
+		c.roll("the "+string(kind)+" format changed", &q, now)
+	case q.frame.Key && kind == track.Video && len(c.waiting) > 0:
+		c.roll("audio began", &q, now)
+	default:
+		c.write(q, now)
+	}
+}
+
+// keepAudio keeps audio that the part has no stream for until video's next key frame, or until that takes too long.
+func (c *Composer) keepAudio(q queued, now time.Time) {
+	if len(c.waiting) == 0 {
+		c.feeds.requestKeyFrame(now)
+	}
+
+	c.waiting = append(c.waiting, q)
+	if q.time.Sub(c.waiting[0].time) > lateAudio {
+		c.roll("audio began", nil, now)
+	}
+}
+
+// fits says whether a part's stream can go on with a frame. Video of all codecs carries what a decoder needs in each
+// key frame (VP8's and VP9's size, H264's parameter sets, AV1's sequence header), so that only another codec does not
+// fit. Opus' header says how many channels are decoded: packets with fewer fit in, as the first ones of a browser may
+// be.
+func fits(s *stream, q queued) bool {
+	if s.codec.Name != q.track.Codec().Name {
+		return false
+	}
+	return q.kind() == track.Video || q.frame.Config.Channels <= s.config.Channels
+}
+
+// write puts a frame into the part. If that fails, the frame goes into a new one.
+func (c *Composer) write(q queued, now time.Time) {
+	err := c.part.write(q)
+	if err == nil {
+		return
+	}
+
+	c.config.Log.WithError(err).Error("part failed, going on with a new one")
+	c.failures++
+	c.endPart("ffmpeg failed: "+err.Error(), now)
+	c.feeds.needKey = true
+	c.feeds.requestKeyFrame(now)
+	c.place(q, now)
+}
+
+// roll ends the part and begins the next one with frame first, and the frames that wait. Without any video to begin
+// with, the next part has audio only.
+func (c *Composer) roll(reason string, first *queued, now time.Time) {
+	hadAudio := c.part.streams[track.Audio]
+	c.endPart(reason, now)
+	if first != nil {
+		c.waiting = append(c.waiting, *first)
+	}
+
+	var audio *mux.Stream // stays in the file even if none of its frames are here yet
+	if hadAudio != nil && first != nil && first.kind() == track.Video {
+		audio = &mux.Stream{Codec: hadAudio.codec, Config: hadAudio.config}
+	}
+	c.beginPart(audio, now)
+}
+
+// openWhenReady begins the first part (or the one after a failure) once every wanted kind has come, or long enough
+// after the first frame.
+func (c *Composer) openWhenReady(now time.Time, all bool) {
+	if c.part != nil || len(c.waiting) == 0 {
+		return
+	}
+
+	seen := map[track.Kind]bool{}
+	for _, q := range c.waiting {
+		seen[q.kind()] = true
+	}
+	waited := now.Sub(c.waiting[0].at) >= gather && !c.frames.expecting(now)
+	if all || waited || len(seen) >= c.config.Kinds {
+		c.beginPart(nil, now)
+	}
+}
+
+// beginPart begins a part with the frames that wait.
+func (c *Composer) beginPart(extra *mux.Stream, now time.Time) {
+	waiting := slices.DeleteFunc(c.waiting, func(q queued) bool { return !c.feeds.feeding(q) })
+	c.waiting = nil
+	if len(waiting) == 0 {
+		return
+	}
+
+	streams, origin := layOut(waiting, extra)
+	h, err := c.storing.begin(streams, origin)
+	if err != nil {
+		c.config.Log.WithError(err).Error("part could not be begun")
+		c.failures++
+		c.feeds.needKey = true
+		return
+	}
+
+	c.part = &openPart{writer: newWriter(h.file, origin, streams, c.known), stored: h}
+	for _, q := range waiting {
+		c.place(q, now)
+	}
+}
+
+// endPart ends the part. Its file is finished and stored while recording goes on.
+func (c *Composer) endPart(reason string, now time.Time) {
+	p := c.part
+	if p == nil {
+		return
+	}
+
+	c.part = nil
+	p.end(now)
+	c.report(p, reason)
+	c.storing.end(p.stored)
+}

@@ -1,0 +1,218 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/retry"
+	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/shared/document"
+)
+
+const (
+	// closeTimeout bounds the finishing of a file: an index is written, and nothing grows with the recording's length.
+	closeTimeout = 30 * time.Second
+	// hurriedClose is what is left of that when everything has to end.
+	hurriedClose = 3 * time.Second
+)
+
+// storing keeps the files of one recording's parts, from where they grow to where they are kept. One goroutine owns it,
+// and each part that has ended has one of its own until it is stored.
+type storing struct {
+	config Config
+	list   list
+	names
+
+	mu    sync.Mutex // guards:
+	ended []*held
+}
+
+// held is the file of one part, until it is stored.
+type held struct {
+	n         int // in the list, from 0
+	number    int // in names, from 1
+	path      string
+	container string
+	file      File // nil if it could not be opened
+
+	named  chan struct{} // closed when the part has a name, and these:
+	name   string
+	upload Upload
+
+	done chan struct{} // closed when it is stored, or this recorder will not do that, and this is set:
+	left error         // why it stays on the disk
+}
+
+func newStoring(config Config) *storing {
+	return &storing{config: config, list: list{changed: config.Changed}}
+}
+
+// begin opens the file of a new part. A part for which that fails is in the list all the same.
+func (s *storing) begin(streams []mux.Stream, startedAt time.Time) (*held, error) {
+	s.number++
+	h := &held{
+		number:    s.number,
+		container: string(mux.ContainerOf(streams)),
+		named:     make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	err := s.open(h, streams)
+
+	started := startedAt.UTC()
+	part := document.Part{
+		Container: h.container,
+		State:     s.state(),
+		StartedAt: &started,
+		Tracks:    []document.TrackReport{},
+	}
+	if err != nil {
+		part.State, part.Reason = document.Failed, err.Error()
+	}
+	if s.file != "" {
+		h.name = s.nameOf(h)
+		part.Key = s.config.Key(h.name)
+	}
+	h.n = s.list.add(part)
+
+	s.await(h)
+	if err == nil {
+		s.log(h).WithField("key", part.Key).Info("part begun")
+	}
+	return h, err
+}
+
+func (s *storing) open(h *held, streams []mux.Stream) error {
+	directory, err := s.config.Directory()
+	if err != nil {
+		return err
+	}
+
+	h.path = filepath.Join(directory, scratch.LocalName{Number: h.number, Container: h.container}.String())
+	file, err := s.config.Open(h.path, streams)
+	if err != nil {
+		return err
+	}
+	h.file = file
+	return nil
+}
+
+// end lets a part be finished and stored.
+func (s *storing) end(h *held) {
+	s.mu.Lock()
+	s.ended = append(s.ended, h)
+	s.mu.Unlock()
+
+	go s.finish(h) // until the part is stored or the context ends, for which wait waits
+}
+
+func (s *storing) wait(ctx context.Context) (err error) {
+	s.mu.Lock()
+	ended := slices.Clone(s.ended)
+	s.mu.Unlock()
+
+	for _, h := range ended {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.done:
+		}
+		if h.left != nil {
+			err = h.left
+		}
+	}
+	return err
+}
+
+func (s *storing) finish(h *held) {
+	defer close(h.done)
+	broken := s.closeFile(h)
+
+	name, size, err := s.store(h)
+	switch {
+	case err != nil && s.config.Context.Err() != nil:
+		h.left = s.config.Context.Err()
+		s.log(h).WithError(err).Warn("part is not stored, its file stays on the disk")
+		return
+	case err != nil:
+		s.log(h).WithError(err).Error("part could not be stored")
+		s.list.change(h.n, func(part *document.Part) {
+			part.State, part.Reason = document.Failed, "upload failed: "+errors.Unwrap(err).Error()
+		})
+		return
+	}
+
+	s.conclude(h, name, size, broken)
+}
+
+// closeFile finishes the file on the disk, and returns why that was not possible. It goes on for a moment after the
+// context has ended: a whole file is worth more to whoever finds it.
+func (s *storing) closeFile(h *held) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.config.Context), closeTimeout)
+	defer cancel()
+	stop := context.AfterFunc(s.config.Context, func() { time.AfterFunc(hurriedClose, cancel) })
+	defer stop()
+
+	err := h.file.Close(ctx)
+	if err != nil {
+		s.log(h).WithError(err).Error("ffmpeg failed, keeping what it wrote")
+	} else if complaints := h.file.Complaints(); complaints != "" {
+		s.log(h).WithField("ffmpeg", complaints).Warn("ffmpeg complained")
+	}
+	return err
+}
+
+// store finishes the upload, once the part has a name. It tries that again until it succeeds or the context ends, but
+// not if there is no file: ffmpeg may have failed before it could make one.
+func (s *storing) store(h *held) (name string, size int64, err error) {
+	ctx := s.config.Context
+	select {
+	case <-ctx.Done():
+		return "", 0, ctx.Err()
+	case <-h.named:
+	}
+
+	err = retry.Until(ctx, s.log(h), "store part", func(ctx context.Context) (err error) {
+		name, size, err = h.upload.Finish(ctx)
+		return err
+	}, fs.ErrNotExist)
+	return name, size, err
+}
+
+// conclude says what has become of a part that is stored under that name. Broken is why its file could not be finished.
+func (s *storing) conclude(h *held, name string, size int64, broken error) {
+	part := s.list.get(h.n)
+	part.State, part.Size = document.Completed, size
+	if name != h.name {
+		part.Key = s.config.Key(name)
+	}
+	if broken != nil && part.Reason == "" {
+		part.Reason = broken.Error()
+	}
+	if broken != nil {
+		if err := s.config.Repair(s.config.Context, &part, name); err != nil {
+			s.log(h).WithError(err).Warn("file could not be given an index, it stays as it is")
+		}
+	}
+
+	log := s.log(h).WithFields(logrus.Fields{"key": part.Key, "bytes": part.Size})
+	if name == h.name {
+		log.Info("part stored")
+		s.list.change(h.n, func(p *document.Part) { *p = part })
+		return
+	}
+	log.Warn("part stored as an extra file, another recorder has made one of what had been stored of it")
+	s.list.leave(h.n)
+	s.list.add(part)
+}
+
+func (s *storing) log(h *held) logrus.FieldLogger {
+	return s.config.Log.WithFields(logrus.Fields{"part": h.number, "file": h.path})
+}

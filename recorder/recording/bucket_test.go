@@ -1,0 +1,202 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/parts"
+	"livekit-recorder/recorder/upload"
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+)
+
+var errAway = errors.New("the bucket is away")
+
+// bucket keeps entries and documents in a directory, and media files in memory.
+type bucket struct {
+	ledger.Store
+
+	mu      sync.Mutex
+	objects map[string]int    // sizes of media files, by key
+	growing map[string]string // paths of those that are on their way: everything of them is in the bucket at once
+	away    bool
+	pause   time.Duration // before each answer
+	silent  time.Time     // until when there is none
+	calls   int
+}
+
+func newBucket(root string) *bucket {
+	return &bucket{
+		Store:   &ledger.DirStore{Root: root},
+		objects: map[string]int{},
+		growing: map[string]string{},
+	}
+}
+
+func (b *bucket) set(change func(b *bucket)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(b)
+}
+
+// silence makes the bucket answer nothing for a while.
+func (b *bucket) silence(length time.Duration) {
+	b.set(func(b *bucket) { b.silent = time.Now().Add(length) })
+}
+
+// media are the files that are there, with their sizes.
+func (b *bucket) media() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.objects)
+}
+
+// call takes its time, and fails while the bucket is away.
+func (b *bucket) call(ctx context.Context) error {
+	b.mu.Lock()
+	b.calls++
+	wait, away := max(b.pause, time.Until(b.silent)), b.away
+	b.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
+	}
+	if away {
+		return errAway
+	}
+	return ctx.Err()
+}
+
+func (b *bucket) Get(ctx context.Context, key string) ([]byte, string, error) {
+	if err := b.call(ctx); err != nil {
+		return nil, "", err
+	}
+	return b.Store.Get(ctx, key)
+}
+
+func (b *bucket) Put(ctx context.Context, key string, body []byte, tag string) (string, error) {
+	if err := b.call(ctx); err != nil {
+		return "", err
+	}
+	return b.Store.Put(ctx, key, body, tag)
+}
+
+func (b *bucket) Key(name string) string { return name }
+
+func (b *bucket) Begin(path, name, _ string) parts.Upload {
+	b.set(func(b *bucket) { b.growing[name] = path })
+	return &storing{b, path, name}
+}
+
+func (b *bucket) Resume(_ context.Context, path, name, container string) (parts.Upload, error) {
+	return b.Begin(path, name, container), nil
+}
+
+func (b *bucket) Begun(ctx context.Context, file string) (names []string, err error) {
+	if err := b.call(ctx); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name := range b.growing {
+		if document.IsPart(file, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (b *bucket) Recover(ctx context.Context, name, _ string) (upload.Recovered, error) {
+	if err := b.call(ctx); err != nil {
+		return upload.Recovered{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if body, err := os.ReadFile(b.growing[name]); err == nil {
+		b.objects[name] = len(body)
+		delete(b.growing, name)
+	}
+	if _, ok := b.objects[name]; !ok {
+		return upload.Recovered{}, upload.ErrNotFound
+	}
+	return upload.Recovered{Size: int64(b.objects[name])}, nil
+}
+
+func (b *bucket) Fetch(ctx context.Context, name, path string) error {
+	if err := b.call(ctx); err != nil {
+		return err
+	}
+	return os.WriteFile(path, make([]byte, b.media()[name]), 0o600)
+}
+
+func (b *bucket) Replace(ctx context.Context, path, name, _, _ string) (int64, error) {
+	if err := b.call(ctx); err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	b.set(func(b *bucket) { b.objects[name] = int(info.Size()) })
+	return info.Size(), nil
+}
+
+// storing is a file on its way into the bucket.
+type storing struct {
+	*bucket
+	path, name string
+}
+
+func (s *storing) Finish(ctx context.Context) (name string, size int64, err error) {
+	if err := s.call(ctx); err != nil {
+		return "", 0, err
+	}
+	body, err := os.ReadFile(s.path)
+	if err != nil {
+		return "", 0, err
+	}
+	s.set(func(b *bucket) {
+		name = s.name
+		if _, taken := b.objects[name]; taken {
+			name = "rest of " + filepath.Base(name)
+		}
+		b.objects[name] = len(body)
+		delete(b.growing, s.name)
+	})
+	return name, int64(len(body)), os.Remove(s.path)
+}
+
+// media is a file of frames, one behind the other.
+type media struct{ *os.File }
+
+func openMedia(path string, _ []mux.Stream) (parts.File, error) {
+	file, err := os.Create(path)
+	return media{file}, err
+}
+
+func (m media) Write(_ int, _ time.Duration, _ bool, data []byte) error {
+	_, err := m.File.Write(data)
+	return err
+}
+
+func (m media) Close(context.Context) error { return m.File.Close() }
+func (m media) Complaints() string          { return "" }
+
+// repairedLength is how long every file is that has been repaired.
+const repairedLength = 7 * time.Second
+
+func repairMedia(_ context.Context, path, repaired, _ string) (time.Duration, error) {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("repair: %w", err)
+	}
+	return repairedLength, os.WriteFile(repaired, append(body, "index"...), 0o600)
+}

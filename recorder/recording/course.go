@@ -1,0 +1,261 @@
+package recording
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/parts"
+	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
+)
+
+const (
+	// watchInterval is how often a recording checks that it is still wanted, and still ours.
+	watchInterval = 5 * time.Second
+	// fastInterval is the same while another recorder is about to go on with it.
+	fastInterval = 500 * time.Millisecond
+)
+
+// What happens beside the [Event]s that [step] knows.
+type (
+	// lookAgain asks to look at the ledger now.
+	lookAgain struct{}
+	// timerRan is a timer that has run out; stale if it has been armed anew since.
+	timerRan struct {
+		timer Timer
+		armed int
+	}
+	// partChanged is what has become of this recorder's part n, counted from 0.
+	partChanged struct {
+		n    int
+		part document.Part
+	}
+	// partRecovered is what has become of another recorder's part.
+	partRecovered struct{ part document.Part }
+	// saved says that the document has been written as it was then, or could not be.
+	saved struct{ ok bool }
+	// granted is what the bucket has said to a bid, with the recording's document.
+	granted struct {
+		Granted
+		recording document.Recording
+	}
+	// yielded has the message that the recording's owner holds.
+	yielded struct{ message string }
+)
+
+// course is one recorder's hold on one recording: it feeds [step] with events and does what it says. One goroutine owns
+// it; everything slow happens elsewhere and posts an event.
+type course struct {
+	job   job
+	inbox *mailbox[Event]
+	state State
+
+	feed    *feed
+	papers  papers
+	timers  timers
+	watch   watch
+	tasks   tasks
+	message string // that the owner of the recording holds
+	discard bool   // what has come is not wanted
+
+	squeezed atomic.Bool // it has been ended for want of space
+}
+
+// job is what a course has to do, and what with. It does not change.
+type job struct {
+	all       *Recordings
+	start     command.Command
+	baton     Baton
+	policy    Policy
+	attempt   string // different for every attempt of every recorder
+	directory scratch.Directory
+	log       logrus.FieldLogger
+}
+
+// watch is how the course looks at the ledger.
+type watch struct {
+	on, fast bool
+	looking  bool // a look is under way
+	again    bool // and one more is wanted
+	bid      context.CancelFunc
+	recovery chan struct{} // closed when the newest recovery has ended
+}
+
+// tasks are what goes on beside the course's own goroutine. All of it has ended when the course has.
+type tasks struct {
+	ctx    context.Context
+	end    context.CancelFunc
+	wg     *sync.WaitGroup
+	writes *mailbox[func(context.Context)] // in order, one after the other
+}
+
+func newCourse(all *Recordings, start command.Command, baton Baton, attempt int) *course {
+	log := all.World.Log.WithFields(logrus.Fields{
+		"room":        start.Room,
+		"participant": start.Participant,
+		"recording":   start.Recording,
+	})
+	c := &course{
+		inbox: newMailbox[Event](),
+		job: job{
+			all:       all,
+			start:     start,
+			baton:     baton,
+			policy:    all.Policy.since(all.World.Now().Sub(start.RequestedAt)),
+			attempt:   fmt.Sprintf("%s %d", all.Names.Recorder, attempt),
+			directory: all.World.Scratch.Attempt(start.Recording, attempt),
+			log:       log,
+		},
+	}
+	c.papers.recording, c.papers.wanted = all.Names.Document(start)
+	c.timers = timers{running: map[Timer]*armed{}, post: c.inbox.post}
+	c.watch.bid = func() {}
+	c.watch.recovery = make(chan struct{})
+	close(c.watch.recovery)
+	return c
+}
+
+// run carries the recording through until this recorder's hold on it ends.
+func (c *course) run(ctx context.Context) Result {
+	c.tasks.wg = &sync.WaitGroup{}
+	c.tasks.ctx, c.tasks.end = context.WithCancel(ctx)
+	c.tasks.writes = newMailbox[func(context.Context)]()
+	defer c.finish()
+	c.feed = newFeed(func() Following {
+		return c.job.all.World.Rooms.Follow(c.job.start.Room, interest(c.job.start), c.job.log)
+	}, c.composer(c.tasks.ctx), c.inbox.post, c.job.log)
+	c.task(c.feed.run)
+	c.task(c.write)
+
+	var effects []Effect
+	c.state, effects = begin(c.job.policy)
+	c.perform(effects)
+	relinquished := c.job.baton.Relinquished()
+	ticker := time.NewTicker(fastInterval)
+	defer ticker.Stop()
+	for rounds := 0; c.state.Phase != Over; {
+		select {
+		case <-ctx.Done():
+			return Result{Outcome: TryAgain}
+		case <-relinquished:
+			relinquished = nil
+			c.handle(Relinquish{})
+		case <-c.inbox.C:
+			for _, e := range c.inbox.take() {
+				c.handle(e)
+			}
+		case <-ticker.C:
+			if rounds++; c.watch.fast || rounds%int(watchInterval/fastInterval) == 0 {
+				c.look()
+			}
+		}
+		c.save()
+	}
+	return Result{Outcome: c.state.Ending.Outcome, Message: c.message}
+}
+
+// finish ends all tasks, and gives the disk back.
+func (c *course) finish() {
+	c.timers.stop()
+	c.tasks.end()
+	c.tasks.wg.Wait()
+	<-c.feed.storing
+	clear := c.job.directory.Clear
+	if c.discard {
+		clear = c.job.directory.Drop
+	}
+	if err := clear(); err != nil {
+		c.job.log.WithError(err).Warn("files stay on the disk, the next recorder on it will store them")
+	}
+}
+
+// task runs something beside the course, until the course ends.
+func (c *course) task(do func(context.Context)) {
+	c.tasks.wg.Go(func() { do(c.tasks.ctx) })
+}
+
+// insisting runs something that has to succeed, beside the course.
+func (c *course) insisting(what string, do func(context.Context) error) {
+	c.task(func(ctx context.Context) {
+		if err := insist(ctx, c.job.log, what, do); err != nil && ctx.Err() == nil {
+			c.job.log.WithError(err).Error("this cannot be done")
+		}
+	})
+}
+
+// composer makes parts of what this recorder receives.
+func (c *course) composer(ctx context.Context) *parts.Composer {
+	world := c.job.all.World
+	return parts.New(parts.Config{
+		Context: ctx,
+		Open:    world.Open,
+		Begin:   world.Storage.Begin,
+		Key:     world.Storage.Key,
+		Directory: func() (string, error) {
+			return c.job.directory.Path, c.note()
+		},
+		Repair:  world.Recovery.Index,
+		Kinds:   kinds(c.job.start),
+		Changed: func(n int, part document.Part) { c.inbox.post(partChanged{n, part}) },
+		Log:     c.job.log,
+	})
+}
+
+// handle takes what has happened.
+func (c *course) handle(e Event) {
+	switch known := e.(type) {
+	case lookAgain:
+		c.look()
+		return
+	case saved:
+		c.papers.written(known.ok)
+		return
+	case looked:
+		c.looked(known)
+		return
+	case partChanged:
+		c.papers.change(known.n, known.part)
+		return
+	case partRecovered:
+		c.amend(known.part)
+		return
+	case timerRan:
+		if !c.timers.due(known) {
+			return
+		}
+		e = TimerFired{known.timer}
+	case granted:
+		if !known.Grant.Verdict.Refused() {
+			c.papers.granted(known.recording, known.Grant.Verdict)
+		}
+		e = known.Granted
+	case yielded:
+		c.message = known.message
+		e = Yielded{}
+	case Joined:
+		c.papers.recording.Session = known.Session
+	case FirstFrame:
+		c.papers.began = c.job.all.World.Now().UTC()
+	}
+	c.step(e)
+}
+
+func (c *course) step(e Event) {
+	before := c.state
+	var effects []Effect
+	c.state, effects = step(c.job.policy, c.state, e)
+	if before.Phase != c.state.Phase || before.Ending != c.state.Ending {
+		c.job.log.WithFields(logrus.Fields{
+			"event": fmt.Sprintf("%T", e),
+			"from":  before.String(),
+			"to":    c.state.String(),
+		}).Info("recording moves on")
+	}
+	c.perform(effects)
+}

@@ -1,0 +1,109 @@
+package recording
+
+import (
+	"slices"
+	"time"
+
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+)
+
+// saveInterval is how often a document is saved in which nothing but numbers has changed.
+const saveInterval = time.Minute
+
+// saveRetry is how long a document waits that could not be saved: the bucket may refuse it at once, every time.
+const saveRetry = 2 * time.Second
+
+// papers are what a course knows of its recording's document. Only its goroutine touches them.
+type papers struct {
+	recording document.Recording // without parts
+	wanted    string             // the file name that was asked for
+	earlier   []document.Part    // of other owners
+	own       []document.Part
+	began     time.Time // when this recorder's first frame came
+	hold      hold      // what may be written of the document
+
+	saving     bool // a write is under way
+	last       document.Recording
+	lastAt     time.Time
+	noted      string // the session that the ledger knows of
+	notedBegan bool   // the ledger knows when it began
+}
+
+// hold is what a recorder may write of a document.
+type hold int
+
+const (
+	nothing  hold = iota // the bucket has not answered yet
+	ownParts             // what became of this recorder's parts: the recording is another one's
+	all                  // everything
+)
+
+// granted takes the document that the bucket has.
+func (p *papers) granted(r document.Recording, v ledger.Verdict) {
+	session := p.recording.Session
+	p.recording, p.earlier, p.hold = r, r.Parts, all
+	if v == ledger.Extra {
+		p.hold = ownParts
+	}
+	p.recording.Parts = nil
+	if session != "" {
+		p.recording.Session = session
+	}
+}
+
+// change notes what has become of this recorder's part n.
+func (p *papers) change(n int, part document.Part) {
+	for len(p.own) <= n {
+		p.own = append(p.own, document.Part{})
+	}
+	p.own[n] = part
+}
+
+// ours are this recorder's parts that have a name.
+func (p *papers) ours() []document.Part {
+	return slices.DeleteFunc(slices.Clone(p.own), func(part document.Part) bool { return part.Key == "" })
+}
+
+// current is the document as it is at the moment.
+func (p *papers) current() document.Recording {
+	return p.recording.Running(slices.Concat(p.earlier, p.ours()))
+}
+
+// due says whether the document should be saved now.
+func (p *papers) due(now document.Recording) bool {
+	failed := p.last.ID == ""
+	if p.hold == nothing || p.saving || failed && time.Since(p.lastAt) < saveRetry {
+		return false
+	}
+	return differ(now, p.last) || len(now.Parts) > 0 && time.Since(p.lastAt) >= saveInterval
+}
+
+func (p *papers) written(ok bool) {
+	p.saving = false
+	if !ok { // it is due again
+		p.last, p.noted, p.notedBegan = document.Recording{}, "", false
+	}
+}
+
+// differ says whether a document has changed so that others should know at once. A part's tracks are among that: its
+// first report may come just after it was saved without any, and should the recorder die, nobody else can say what they
+// were.
+func differ(a, b document.Recording) bool {
+	return a.State != b.State || a.Session != b.Session || a.Epoch != b.Epoch ||
+		!slices.EqualFunc(a.Parts, b.Parts, func(a, b document.Part) bool {
+			return a.State == b.State && a.Key == b.Key && len(a.Tracks) == len(b.Tracks) && longGaps(a) == longGaps(b)
+		})
+}
+
+// longGaps counts the gaps of a second and more: should the recorder die, whoever recovers the part must know of them.
+func longGaps(part document.Part) (n int) {
+	for _, t := range part.Tracks {
+		for _, gap := range t.Gaps {
+			if gap.Length >= 1 {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,212 @@
+// Package recording carries one recording through on one recorder: it decides when it begins and ends, and whose it is,
+// and keeps its document true. Its state is one value ([State]), moved by one pure function ([step]) on one goroutine;
+// frames go past it, into package parts.
+package recording
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/parts"
+	"livekit-recorder/recorder/recovery"
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+)
+
+// Rooms are LiveKit's rooms, as this recorder can get into them: package room has the real ones.
+type Rooms interface {
+	// Follow joins a room, unless this recorder is in it already, and follows one participant of it.
+	Follow(room string, interest room.Interest, log logrus.FieldLogger) Following
+	// TellStop hints another recorder, by its name, to look at the ledger for a recording.
+	TellStop(ctx context.Context, room, recorder, recording string) error
+}
+
+// Following is one recording's view of one participant. Its events must be taken until it is closed.
+type Following interface {
+	Events() <-chan room.Event
+	Close()
+}
+
+// World is what recordings need of the world.
+type World struct {
+	Rooms Rooms
+	// Open begins a media file.
+	Open      func(path string, streams []mux.Stream) (parts.File, error)
+	Storage   recovery.Storage
+	Documents ledger.Documents
+	Ledger    *ledger.Ledger
+	Recovery  *recovery.Recovery
+	Scratch   *scratch.Owned
+	// Tell tells the receivers of notices about a final document, and returns when all of them have it.
+	Tell func(context.Context, document.Recording) error
+	// Now is the time by the clock that all recorders are set by.
+	Now func() time.Time
+	Log logrus.FieldLogger
+}
+
+// Names are what a recorder calls itself and its files.
+type Names struct {
+	// Recorder is different for every process that ever ran.
+	Recorder string
+	// Bucket is named in documents.
+	Bucket string
+	// FileTemplate names the files of starts that give no name of their own.
+	FileTemplate string
+}
+
+// Document is the document of a start on this recorder before anything has come of it, and the file name that it wants.
+func (n Names) Document(start command.Command) (r document.Recording, file string) {
+	template := cmp.Or(start.File, n.FileTemplate, document.DefaultFile)
+	r = document.NewRecording(start).Owned(n.Recorder, n.Bucket, 0)
+	return r, document.FileName(template, r, start.RequestedAt)
+}
+
+// Baton is the hold on a start message: whoever has it records.
+type Baton interface {
+	// Message is the id of the message.
+	Message() string
+	// Offer gives the start to other recorders, while this one goes on.
+	Offer(context.Context) error
+	// Rest says that nothing is recorded any more: what is left to do takes no place that another recording could have.
+	Rest()
+	// Relinquished is closed when the recording is to be given to another recorder.
+	Relinquished() <-chan struct{}
+}
+
+// Result is how this recorder's hold on a recording has ended. Message is the one that the recording's owner holds, if
+// it was left to its owner, as far as that is known.
+type Result struct {
+	Outcome Outcome
+	Message string
+}
+
+// Recordings are all recordings of a recorder.
+type Recordings struct {
+	World  World
+	Names  Names
+	Policy Policy
+
+	attempts atomic.Int64
+	mu       sync.Mutex
+	running  []*course // in the order in which they began
+}
+
+// Record does what a start asks for, and returns when this recorder's hold on the recording has ended. The recording
+// ends by itself, or when the baton is to be given up; ctx ends it at once, wherever it is.
+func (r *Recordings) Record(ctx context.Context, start command.Command, baton Baton) Result {
+	c := newCourse(r, start, baton, int(r.attempts.Add(1)))
+	r.mu.Lock()
+	r.running = append(r.running, c)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.running = slices.DeleteFunc(r.running, func(other *course) bool { return other == c })
+	}()
+	return c.run(ctx)
+}
+
+// Running is how many recordings there are at the moment.
+func (r *Recordings) Running() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.running)
+}
+
+// Check makes a recording look at the ledger now: it may have been stopped, or taken over. It says whether the
+// recording is here.
+func (r *Recordings) Check(recording string) (here bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.running {
+		if c.job.start.Recording == recording {
+			c.inbox.post(lookAgain{})
+			here = true
+		}
+	}
+	return here
+}
+
+// EndNewest ends the recording that began last, of those that have not been ended that way: there is no space for all.
+func (r *Recordings) EndNewest() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range slices.Backward(r.running) {
+		if !c.squeezed.Swap(true) {
+			c.inbox.post(SpaceUsedUp{})
+			return
+		}
+	}
+}
+
+// Stop does what a stop command asks for: the ledger says from then on that the recordings are not wanted, and
+// whichever recorder has them is told.
+func (r *Recordings) Stop(ctx context.Context, c command.Command) error {
+	if c.Room == "" { // by id only
+		found, err := r.World.Documents.ByID(ctx, c.Recording)
+		if err != nil {
+			return fmt.Errorf("find recording %s: %w", c.Recording, err)
+		}
+		c.Room, c.Participant = found.Room, found.Participant
+	}
+	ended, err := r.World.Ledger.Stop(ctx, c)
+	if err != nil {
+		return fmt.Errorf("stop recording: %w", err)
+	}
+
+	for id, claim := range ended {
+		log := r.World.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": id})
+		log.Info("stop received")
+		if r.Check(id) {
+			continue
+		}
+		if err := r.World.Rooms.TellStop(ctx, c.Room, claim.Owner, id); err != nil {
+			log.WithError(err).Info("its recorder will learn of it from the ledger")
+		}
+	}
+	return nil
+}
+
+// kinds is how many kinds of tracks a recording can have.
+func kinds(c command.Command) int {
+	if c.Track != "" || c.Media == command.AudioOnly || c.Media == command.VideoOnly {
+		return 1
+	}
+	return 2
+}
+
+// interest is what the bot subscribes to.
+func interest(c command.Command) room.Interest {
+	tracks := []string{"camera", "microphone"}
+	switch {
+	case c.Track != "":
+		tracks = []string{c.Track}
+	case c.Media == command.AudioOnly:
+		tracks = []string{"microphone"}
+	case c.Media == command.VideoOnly:
+		tracks = []string{"camera"}
+	}
+	return room.Interest{Identity: c.Participant, Tracks: tracks}
+}
+
+// GiveUp makes sure that nothing is recorded any more for a start that could not be carried out, again and again.
+// Carried out once more after that, it is brought to its end.
+func (r *Recordings) GiveUp(ctx context.Context, start command.Command) error {
+	stop := command.NewStop(start.Room, start.Participant, r.World.Now())
+	stop.Recording = start.Recording
+	if err := r.Stop(ctx, stop); err != nil {
+		return err
+	}
+	return r.World.Documents.Dismiss(ctx, start.Recording, reasonGivenUp)
+}

@@ -1,0 +1,195 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/document"
+)
+
+// theirs is a part of a recorder that is gone, of which that much is in the bucket.
+func (s *site) theirs(body string) (document.Recording, document.Part) {
+	part := document.Part{Key: "media/a/name.webm", Container: "webm", State: document.Active, Duration: 1, Size: 1}
+	if body != "" {
+		s.bucket.begun[part.Key] = body
+	}
+	return document.Recording{ID: "R", File: "a/name", Parts: []document.Part{part}}, part
+}
+
+func TestARecoveredPartIsAsLongAndAsLargeAsTheRepairedFile(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, "media+index", s.bucket.objects["media/a/name.webm"])
+	require.Equal(t, document.Part{
+		Key:       "media/a/name.webm",
+		Container: "webm",
+		State:     document.Completed,
+		Reason:    reasonVanished,
+		Recovered: true,
+		Duration:  3,
+		Size:      int64(len("media+index")),
+	}, part)
+
+	left, err := os.ReadDir(s.Work)
+	require.NoError(t, err)
+	require.Empty(t, left, "copies take no space any more")
+}
+
+func TestAPartOfWhichNothingIsThereHasFailed(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("")
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, document.Failed, part.State)
+	require.Contains(t, part.Reason, reasonVanished)
+}
+
+func TestAPartIsNotGivenUpWhileTheBucketIsAway(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.bucket.set(true)
+	same, err := s.Part(t.Context(), r, part)
+	require.ErrorIs(t, err, errAway)
+	require.Equal(t, part, same)
+}
+
+// A file that cannot be repaired is worth more than none.
+func TestAFileThatCannotBeRepairedStaysAsItIs(t *testing.T) {
+	s := newSite(t)
+	s.Repair = func(context.Context, string, string, string) (time.Duration, error) {
+		return 0, errors.New("no header")
+	}
+	r, part := s.theirs("media")
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, document.Completed, part.State)
+	require.EqualValues(t, len("media"), part.Size)
+	require.EqualValues(t, 1, part.Duration, "as far as its recorder had said")
+	require.Equal(t, "media", s.bucket.objects[part.Key])
+}
+
+func TestAnEmptyCopyDoesNotCount(t *testing.T) {
+	s := newSite(t)
+	s.Repair = func(_ context.Context, _, repaired, _ string) (time.Duration, error) {
+		return 0, os.WriteFile(repaired, nil, 0o600)
+	}
+	r, part := s.theirs("media")
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.EqualValues(t, len("media"), part.Size)
+	require.EqualValues(t, 1, part.Duration)
+	require.Equal(t, "media", s.bucket.objects[part.Key])
+}
+
+func TestAFileThatAnotherRecorderHasRepairedMeanwhileGetsItsTrueSize(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.bucket.before = func(call string) {
+		if call == "replace" {
+			s.bucket.objects[part.Key] = "media+another index"
+		}
+	}
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.EqualValues(t, len("media+another index"), part.Size)
+	require.EqualValues(t, 3, part.Duration, "it has the same frames")
+	require.Equal(t, "media+another index", s.bucket.objects[part.Key])
+}
+
+func TestAFileIsRepairedAsSoonAsTheBucketIsBack(t *testing.T) {
+	for _, call := range []string{"fetch", "replace"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t)
+			r, part := s.theirs("media")
+			s.bucket.before = func(now string) {
+				if now == call {
+					s.bucket.before = func(string) {}
+					s.bucket.set(true)
+					time.AfterFunc(time.Minute, func() { s.bucket.set(false) })
+				}
+			}
+			part, err := s.Part(t.Context(), r, part)
+			require.NoError(t, err)
+			require.EqualValues(t, len("media+index"), part.Size)
+		})
+	}
+}
+
+// The disk is full because files cannot be stored for the moment.
+func TestAFileIsRepairedAsSoonAsThereIsSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		r, part := s.theirs("media")
+		s.disk.set(int64(len("media")))
+		time.AfterFunc(time.Minute, func() { s.disk.set(1 << 20) })
+		began := time.Now()
+		part, err := s.Part(t.Context(), r, part)
+		require.NoError(t, err)
+		require.EqualValues(t, len("media+index"), part.Size)
+		require.GreaterOrEqual(t, time.Since(began), time.Minute)
+	})
+}
+
+// Two copies of large files at once could fill the disk, and the processors belong to what is being recorded.
+func TestOnlyOnePartIsFinishedAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		var at, most atomic.Int32
+		s.Repair = func(context.Context, string, string, string) (time.Duration, error) {
+			most.Store(max(most.Load(), at.Add(1)))
+			time.Sleep(time.Minute)
+			at.Add(-1)
+			return 0, errors.New("whatever")
+		}
+		r, part := s.theirs("media")
+		for range 3 {
+			go func() { _, _ = s.Part(t.Context(), r, part) }()
+		}
+		synctest.Wait()
+
+		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		same, err := s.Part(hasty, r, part)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, part, same)
+		require.ErrorIs(t, s.Index(hasty, &part, "a/name.webm"), context.DeadlineExceeded)
+		pass(3 * time.Minute)
+		require.EqualValues(t, 1, most.Load())
+		require.Zero(t, at.Load())
+	})
+}
+
+func TestWhatIsNotThereCannotBeGivenAnIndex(t *testing.T) {
+	s := newSite(t)
+	_, part := s.theirs("")
+	require.Error(t, s.Index(t.Context(), &part, "a/name.webm"))
+}
+
+// A recorder that vanishes may not have come to writing down that it had begun a part.
+func TestPartsThatNoDocumentSpeaksOfAreFound(t *testing.T) {
+	s := newSite(t)
+	r, known := s.theirs("media")
+	s.bucket.begun["media/a/name.e2.part2.mp4"] = "more media"
+	s.bucket.begun["media/a/name of another.webm"] = "another's"
+	found, err := s.Unlisted(t.Context(), r)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []document.Part{known, {
+		Key:       "media/a/name.e2.part2.mp4",
+		Container: "mp4",
+		State:     document.Active,
+		Tracks:    []document.TrackReport{},
+	}}, found)
+
+	s.bucket.set(true)
+	_, err = s.Unlisted(t.Context(), r)
+	require.ErrorIs(t, err, errAway)
+}

@@ -1,0 +1,116 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// mostRests is how many extra names are tried.
+const mostRests = 9
+
+// restName is the n-th extra name (from 1) of a file: FILE.rest.EXT, FILE.rest2.EXT.
+func restName(name string, n int) string {
+	extension := path.Ext(name)
+	number := ""
+	if n > 1 {
+		number = strconv.Itoa(n)
+	}
+	return strings.TrimSuffix(name, extension) + ".rest" + number + extension
+}
+
+// superseded stores a file whose name has an object already, made by whoever took this recorder for dead, or by a
+// completion of our own whose answer was lost. Gone says that our upload is.
+func (u *Upload) superseded(ctx context.Context, size int64, there found, gone bool) (*made, error) {
+	if there.holds >= size {
+		u.sent.strays = true
+		return &made{u.name, there.size}, nil
+	}
+
+	// Bytes that are neither on the disk nor in the object are still in our upload, which can only become an object of
+	// this key. It holds all that the other one does, and replaces exactly that one.
+	if !u.has(there) && !gone && u.parts.id != "" {
+		if err := u.makeObject(ctx, size, condition{tag: there.tag}); err != nil {
+			return nil, err // the next call looks
+		}
+		return &made{u.name, size}, nil
+	}
+
+	// Of the disk's bytes, which may be fewer after a crash of the machine.
+	size, err := u.size()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := u.putRest(ctx, size, there)
+	if err != nil {
+		return nil, err
+	}
+	u.sent.strays = true
+	u.log.WithField("rest", stored.name).Warn("another recorder made a file of what was uploaded: here is the whole")
+	return stored, nil
+}
+
+// has says whether an object has all that has been released of the file, byte by byte.
+func (u *Upload) has(there found) bool {
+	return u.sent.released == 0 || there.repaired == "" && there.size >= u.sent.released
+}
+
+// putRest stores the whole file as a new object under an extra name.
+func (u *Upload) putRest(ctx context.Context, size int64, there found) (*made, error) {
+	pieces := u.pieces(size, there)
+	length := total(pieces)
+	if length < size {
+		u.log.WithField("bytes", size-length).Error("what was uploaded is in the repaired file only")
+	}
+
+	for n := 1; n <= mostRests; n++ {
+		name := restName(u.name, n)
+		o := u.parts.object
+		o.key = u.s3.Key(name)
+		stored, err := u.putAs(ctx, o, pieces)
+		if err != nil {
+			return nil, err
+		}
+		if stored.holds == length {
+			return &made{name, stored.size}, nil
+		}
+	}
+	return nil, fmt.Errorf("store rest of %s: %d names are taken", u.parts.key, mostRests)
+}
+
+// putAs makes an object unless there is one, and returns what is there then.
+func (u *Upload) putAs(ctx context.Context, o object, pieces []piece) (found, error) {
+	there, err := u.s3.look(ctx, o.key)
+	if err != nil || there.there {
+		return there, err
+	}
+	if err := u.s3.abortAll(ctx, o.key); err != nil { // of an earlier try
+		return there, err
+	}
+
+	failed := u.s3.write(ctx, o, condition{}, u.file, pieces)
+	there, err = u.s3.look(ctx, o.key)
+	if err != nil || !there.there {
+		return there, errors.Join(failed, err)
+	}
+	return there, nil
+}
+
+// pieces says of what the whole file can be made: part 1 and what follows the released bytes from the disk, and these
+// from the object that somebody has made of our parts. What has been repaired meanwhile has other bytes; then those are
+// left out.
+func (u *Upload) pieces(size int64, there found) []piece {
+	if u.sent.released == 0 {
+		return u.s3.whole(size)
+	}
+
+	s, first := u.s3, u.sent.first
+	pieces := s.split(nil, 0, first, first)
+	if end := min(there.size, u.sent.released); there.repaired == "" && end-first >= s.least() {
+		pieces = append(pieces, s.split(&there.source, first, end, copyParts*s.least())...)
+	}
+	return append(pieces, s.split(nil, u.sent.released, size, max(onceParts*s.least(), size/writeParts))...)
+}

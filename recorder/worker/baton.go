@@ -1,0 +1,178 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"livekit-recorder/shared/queue"
+)
+
+// Baton is the hold on the start of one recording. Usually that is one message; a start that comes in two is held by
+// both, for either may be the one that is left when the other is gone.
+type Baton struct {
+	recording  string
+	queue      *queue.Queue
+	relinquish chan struct{}
+
+	resting chan struct{}
+
+	mu       sync.Mutex // guards:
+	rests    bool
+	messages []queue.Message
+	offering bool
+	offered  bool
+	given    bool // relinquished
+}
+
+func newBaton(q *queue.Queue, m queue.Message, recording string) *Baton {
+	return &Baton{
+		recording:  recording,
+		queue:      q,
+		relinquish: make(chan struct{}),
+		resting:    make(chan struct{}),
+		messages:   []queue.Message{m},
+	}
+}
+
+// Message is the id of the first of its messages.
+func (b *Baton) Message() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.messages[0].ID
+}
+
+// Relinquished is closed when the recording is to be given to another recorder: this one shuts down, or has held the
+// message for nearly as long as SQS allows.
+func (b *Baton) Relinquished() <-chan struct{} { return b.relinquish }
+
+// Rest says that nothing is recorded any more: what is left to do takes no place that another recording could have.
+func (b *Baton) Rest() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.rests {
+		b.rests = true
+		close(b.resting)
+	}
+}
+
+func (b *Baton) giveUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.given {
+		b.given = true
+		close(b.relinquish)
+	}
+}
+
+// Offer gives the start to other recorders, as a new message, while this one's recording goes on; once more if it is
+// asked again, for the one before may have come to nothing. It is a new message because recordings that are handed on
+// for days would otherwise be taken for poison by the number of receives, and end with what SQS allows a message in the
+// queue, and in flight.
+func (b *Baton) Offer(ctx context.Context) error {
+	b.mu.Lock()
+	messages, offered := slices.Clone(b.messages), b.offered
+	b.offering = true // the new message may be here before the answer is
+	b.mu.Unlock()
+	if err := b.queue.Send(ctx, messages[0].Body); err != nil {
+		return err
+	}
+
+	b.mu.Lock()
+	b.offered = true
+	b.mu.Unlock()
+	if offered {
+		return nil
+	}
+	for _, m := range messages { // should that fail, it comes twice, which recorders notice
+		_ = b.queue.Delete(ctx, m)
+	}
+	return nil
+}
+
+// add takes one more message with the same start, or the newest receipt of one that is held. It says no if the
+// recording has been offered, or is about to be: then the message is another recorder's, or another attempt's.
+func (b *Baton) add(m queue.Message) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.offered {
+		return false
+	}
+	for n := range b.messages {
+		if b.messages[n].ID == m.ID {
+			b.messages[n] = m
+			return true
+		}
+	}
+	if b.given || b.offering {
+		return false
+	}
+	b.messages = append(b.messages, m)
+	return true
+}
+
+// receipts are those that must be renewed. Old says that one of the messages has been held for longer than limit.
+func (b *Baton) receipts(limit time.Duration) (receipts []string, old bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.offered {
+		return nil, false
+	}
+	for _, m := range b.messages {
+		receipts = append(receipts, m.Receipt)
+		old = old || time.Since(m.At) > limit
+	}
+	return receipts, old
+}
+
+// held are its messages, unless they have been offered.
+func (b *Baton) held() []queue.Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.offered {
+		return nil
+	}
+	return slices.Clone(b.messages)
+}
+
+// receives is how often its start has been received, at most.
+func (b *Baton) receives() (most int) {
+	for _, m := range b.held() {
+		most = max(most, m.Receives)
+	}
+	return most
+}
+
+// delete takes its messages off the queue.
+func (b *Baton) delete(ctx context.Context) (err error) {
+	for _, m := range b.held() {
+		err = errors.Join(err, b.queue.Delete(ctx, m))
+	}
+	return err
+}
+
+// leave leaves the recording to the recorder that holds the message with that id. The first message is not needed any
+// more then. Those that have come since may be what is left of that recorder's, if it has offered the recording
+// meanwhile: whoever gets them finds out.
+func (b *Baton) leave(ctx context.Context, owner string) (err error) {
+	for n, m := range b.held() {
+		switch {
+		case m.ID == owner:
+		case n == 0:
+			err = errors.Join(err, b.queue.Delete(ctx, m))
+		default:
+			err = errors.Join(err, b.queue.Release(ctx, m, 0))
+		}
+	}
+	return err
+}
+
+// release makes its messages visible to all recorders after a delay.
+func (b *Baton) release(ctx context.Context, after time.Duration) (err error) {
+	for _, m := range b.held() {
+		err = errors.Join(err, b.queue.Release(ctx, m, after))
+	}
+	return err
+}

@@ -1,0 +1,68 @@
+package worker
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"livekit-recorder/shared/queue"
+)
+
+// holds are the batons of a worker.
+type holds struct {
+	mu       sync.Mutex // guards:
+	batons   []*Baton
+	draining bool // whatever is held from now on is given up at once
+}
+
+// take holds a message. It says no if a baton for the same recording is there, which holds it now.
+func (h *holds) take(q *queue.Queue, m queue.Message, recording string) (b *Baton, fresh bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.batons {
+		if b.recording == recording && b.add(m) {
+			return b, false
+		}
+	}
+
+	b = newBaton(q, m, recording)
+	h.batons = append(h.batons, b)
+	if h.draining {
+		b.giveUp()
+	}
+	return b, true
+}
+
+// drop ends the holding of a baton.
+func (h *holds) drop(b *Baton) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.batons = slices.DeleteFunc(h.batons, func(other *Baton) bool { return other == b })
+}
+
+// drain gives all batons up, and those that are still to come.
+func (h *holds) drain() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+	for _, b := range h.batons {
+		b.giveUp()
+	}
+}
+
+// receipts are those that must be renewed, with their recordings. What has been held for longer than limit is given up.
+func (h *holds) receipts(limit time.Duration) map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := map[string]string{}
+	for _, b := range h.batons {
+		receipts, old := b.receipts(limit)
+		for _, receipt := range receipts {
+			all[receipt] = b.recording
+		}
+		if old {
+			b.giveUp()
+		}
+	}
+	return all
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/mux"
+	"livekit-recorder/recorder/parts"
+	"livekit-recorder/recorder/recording"
+	"livekit-recorder/recorder/recovery"
+	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/recorder/upload"
+	"livekit-recorder/shared/ledger"
+)
+
+// The real world, in the words of those who use it.
+
+// rooms are LiveKit's.
+type rooms struct{ *room.Pool }
+
+// Follow implements [recording.Rooms].
+func (r rooms) Follow(name string, interest room.Interest, log logrus.FieldLogger) recording.Following {
+	return r.Pool.Follow(name, interest, log)
+}
+
+// media is made by ffmpeg.
+type media struct{ ffmpeg mux.FFmpeg }
+
+// Open implements [service.Media].
+func (m media) Open(path string, streams []mux.Stream) (parts.File, error) {
+	return mux.Open(m.ffmpeg, path, streams)
+}
+
+// Repair implements [service.Media].
+func (m media) Repair(ctx context.Context, path, repaired, container string) (time.Duration, error) {
+	return mux.Repair(ctx, m.ffmpeg, path, repaired, container)
+}
+
+// pathStyle addresses buckets by path at services that are not AWS's own, which rarely have a host name for each
+// bucket.
+func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
+
+// openStorage decides where everything is kept: in the bucket, or in a local directory if there is none.
+func openStorage(s settings, client *s3.Client, log logrus.FieldLogger) (ledger.Store, recovery.Storage) {
+	if s.storage.bucket == "" {
+		log.WithField("directory", s.storage.recordings).Info("S3_BUCKET is not set: finished files stay here")
+		return &ledger.DirStore{Root: s.storage.recordings}, directory{&upload.Directory{Root: s.storage.recordings}}
+	}
+
+	return ledger.NewS3Store(client, s.storage.bucket, s.storage.directory), bucket{&upload.S3{
+		Client:    client,
+		Bucket:    s.storage.bucket,
+		Directory: s.storage.directory,
+		Disk:      scratch.OS{},
+		Log:       log,
+	}}
+}
+
+// bucket and directory are the two kinds of storage.
+type bucket struct{ *upload.S3 }
+
+func (b bucket) Begin(path, name, container string) parts.Upload {
+	return b.S3.Begin(path, name, container)
+}
+
+func (b bucket) Resume(ctx context.Context, path, name, container string) (parts.Upload, error) {
+	return b.S3.Resume(ctx, path, name, container)
+}
+
+type directory struct{ *upload.Directory }
+
+func (d directory) Begin(path, name, container string) parts.Upload {
+	return d.Directory.Begin(path, name, container)
+}
+
+// Resume moves the file as if nothing had happened.
+func (d directory) Resume(_ context.Context, path, name, container string) (parts.Upload, error) {
+	return d.Directory.Begin(path, name, container), nil
+}
+
+// Recover finds nothing: a file is not here before it is finished.
+func (d directory) Recover(context.Context, string, string) (upload.Recovered, error) {
+	return upload.Recovered{}, upload.ErrNotFound
+}
+
+// Begun finds nothing either.
+func (d directory) Begun(context.Context, string) ([]string, error) { return nil, nil }
+
+// Fetch and Replace are never called, for nothing is ever recovered.
+func (d directory) Fetch(context.Context, string, string) error { return upload.ErrNotFound }
+
+func (d directory) Replace(context.Context, string, string, string, string) (int64, error) {
+	return 0, upload.ErrNotFound
+}

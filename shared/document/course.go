@@ -1,0 +1,156 @@
+package document
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Reasons that recordings and parts have in several places.
+const (
+	ReasonNotJoined = "participant did not join"
+	ReasonNoMedia   = "nothing was published that could be recorded"
+)
+
+// ErrSuperseded says that a document was last written by a recorder with a higher epoch: the writer has lost the
+// recording.
+var ErrSuperseded = errors.New("another recorder has taken this recording over")
+
+// ErrUnfinished says that a document cannot be final yet: it has a part of which nobody has said what became of it.
+var ErrUnfinished = errors.New("a part of the recording has not come to its end")
+
+// Unfinished says that what has become of a part is not known.
+func (r Recording) Unfinished() bool {
+	return slices.ContainsFunc(r.Parts, func(p Part) bool { return !p.Final() })
+}
+
+// Owned returns a document as the recorder has it from now on that owns the recording, or writes to it.
+func (r Recording) Owned(recorder, bucket string, epoch int) Recording {
+	r.Recorder, r.Bucket, r.Epoch = recorder, bucket, epoch
+	return r
+}
+
+// Running returns a document with the parts so far of a recording that goes on.
+func (r Recording) Running(parts []Part) Recording {
+	r.Parts = arranged(parts)
+	if len(r.Parts) > 0 {
+		r.State, r.StartedAt = Active, r.Parts[0].StartedAt
+	}
+	return r
+}
+
+// Saved returns what a recorder's document becomes beside the one that is there already: parts that others have brought
+// further are theirs. [ErrSuperseded] if the one that is there is of a higher epoch.
+func (r Recording) Saved(there Recording) (Recording, error) {
+	if there.Epoch > r.Epoch {
+		return there, ErrSuperseded
+	}
+	r.Parts = merged(r.Parts, there.Parts)
+	return r, nil
+}
+
+// Amended returns a document with what became of parts that are not its owner's, or not any more. To a final document,
+// only parts are added that are final.
+func (r Recording) Amended(parts []Part) Recording {
+	if r.Final() {
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p Part) bool { return !p.Final() })
+	}
+	if len(parts) == 0 {
+		return r
+	}
+
+	r.Parts = merged(parts, r.Parts, Completed)
+	if r.Final() {
+		return r.Concluded(r.Reason, "")
+	}
+	return r
+}
+
+// Dismissed returns the document of a recording that came to nothing.
+func (r Recording) Dismissed(reason string) Recording {
+	r.State, r.Reason = Failed, reason
+	return r
+}
+
+// Concluded returns a document in its final state. It is completed if one of its parts is. Unrecordable is the MIME
+// type of a track that could not be recorded, if there was one.
+func (r Recording) Concluded(reason, unrecordable string) Recording {
+	r.State, r.Reason, r.EndedAt = Failed, reason, nil
+	for _, part := range r.Parts {
+		if part.State == Completed {
+			r.State = Completed
+		}
+		if end := part.end(); part.StartedAt != nil && (r.EndedAt == nil || end.After(*r.EndedAt)) {
+			r.EndedAt = &end
+		}
+	}
+
+	switch {
+	case r.State == Completed:
+	case len(r.Parts) > 0:
+		for _, part := range r.Parts {
+			r.Reason = cmp.Or(part.Reason, r.Reason)
+		}
+	case reason == ReasonNotJoined:
+	case unrecordable != "":
+		r.Reason = ReasonNoMedia + " (" + unrecordable + "); " + reason
+	default:
+		r.Reason = ReasonNoMedia + "; " + reason
+	}
+	return r
+}
+
+// rank orders the states of parts by how much is settled. No part ever goes back.
+var rank = map[State]int{Active: 0, Draining: 1, Failed: 2, Completed: 3}
+
+// merged takes the parts of both lists. Of what both have, the state that more is settled in counts; of the same state,
+// the first list's has the newer numbers, unless the part is final: then whoever wrote first was the one that stored
+// it. Except for a state in which the first list's counts all the same.
+func merged(first, second []Part, except ...State) []Part {
+	all := slices.Clone(first)
+	for _, other := range second {
+		n := slices.IndexFunc(all, func(p Part) bool { return p.Key == other.Key })
+		switch {
+		case n < 0:
+			all = append(all, other)
+		case rank[other.State] > rank[all[n].State]:
+			all[n] = other
+		case other.State == all[n].State && other.Final() && !slices.Contains(except, other.State):
+			all[n] = other
+		}
+	}
+	return arranged(all)
+}
+
+// arranged puts parts into the order of time, and notes by how much each has the same as those before it.
+func arranged(parts []Part) []Part {
+	parts = slices.Clone(parts)
+	slices.SortStableFunc(parts, func(a, b Part) int {
+		if a.StartedAt == nil || b.StartedAt == nil {
+			return 0
+		}
+		return a.StartedAt.Compare(*b.StartedAt)
+	})
+
+	var end time.Time
+	for n := range parts {
+		p := &parts[n]
+		if p.StartedAt == nil {
+			continue
+		}
+		p.Overlap = max(0, end.Sub(*p.StartedAt).Seconds())
+		if stop := p.end(); stop.After(end) {
+			end = stop
+		}
+	}
+	return parts
+}
+
+// end is when a part ends, by the publisher's clock.
+func (p Part) end() time.Time {
+	if p.StartedAt == nil {
+		return time.Time{}
+	}
+	return p.StartedAt.Add(time.Duration(p.Duration * float64(time.Second)))
+}
