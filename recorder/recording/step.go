@@ -257,6 +257,9 @@ func (m *move) granted(e Granted) {
 	default:
 		m.state.Phase = Recording
 		m.do(Watch{}, Recover{})
+		if !m.state.Connected { // it was not wanted when it was looked at, and what is not wanted needs no room
+			m.do(Join{}, Arm{OutageTimer, m.policy.RejoinWindow})
+		}
 		m.awaitParticipant()
 	}
 }
