@@ -78,7 +78,7 @@ func (f *fleet) dropRefused(e evidence) {
 		if c.doubtful {
 			continue
 		}
-		accepted[c.recording] = true
+		accepted[c.recording] = accepted[c.recording] || c.start
 	}
 
 	for id, r := range e.documents {
