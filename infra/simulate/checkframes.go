@@ -182,8 +182,8 @@ func (f *fleet) checkUnwanted(p *person, w wish, places map[frameKey][]place) {
 }
 
 // checkTwice sees that every frame is in one file of a target only, but for overlaps that the document lists. Two
-// recordings may have the same while a fault kept their recorders from knowing of each other. When a part that no document
-// knew of began is only known by when it came into the bucket.
+// recordings may have the same while a fault kept their recorders from knowing of each other. When a part that no
+// document knew of began is only known by when it came into the bucket.
 func (f *fleet) checkTwice(e evidence, places map[frameKey][]place) {
 	twice := map[string]int{}
 	captured := f.captured()

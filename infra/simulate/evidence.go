@@ -105,8 +105,8 @@ func (e *evidence) document(key string, body []byte) {
 	}
 }
 
-// orphaned says of an upload that nobody can know of it: its recorder could reach the bucket, but did not hear its answers,
-// until its disk was lost. The bucket's lifecycle rule is for those (template.yaml).
+// orphaned says of an upload that nobody can know of it: its recorder could reach the bucket, but did not hear its
+// answers, until its disk was lost. The bucket's lifecycle rule is for those (template.yaml).
 func (f *fleet) orphaned(u *multipart) bool {
 	for _, h := range f.hosts {
 		h.mu.Lock()

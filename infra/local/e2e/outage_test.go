@@ -31,8 +31,8 @@ func TestS3OutageLosesNothing(t *testing.T) {
 	checkAll(t, s, awaitEnd(t, s, r.ID, document.Completed), p.Sent("audio"))
 }
 
-// When the bucket is away for so long that the disk is full, the newest recording is given back, and goes on when there is
-// space again; the others go on all the time.
+// When the bucket is away for so long that the disk is full, the newest recording is given back, and goes on when
+// there is space again; the others go on all the time.
 func TestFullScratchSpaceInterruptsTheNewestRecordingOnly(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string]func(*testing.T) string{

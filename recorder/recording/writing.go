@@ -1,0 +1,163 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+)
+
+// write writes to the bucket, one thing after the other: an older document must not come after a newer one.
+func (c *course) write(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.tasks.writes.C:
+			for _, do := range c.tasks.writes.take() {
+				do(ctx)
+			}
+		}
+	}
+}
+
+// save writes the document, if it is due, and tells the ledger what has been seen.
+func (c *course) save() {
+	now := c.papers.current()
+	if !c.papers.due(now) || c.state.Phase == Concluding || c.state.Phase == Over {
+		return
+	}
+	c.papers.saving, c.papers.last, c.papers.lastAt = true, now, time.Now()
+	seen, own, hold := c.papers.unseen(), c.papers.ours(), c.papers.hold
+	c.tasks.writes.post(func(ctx context.Context) {
+		err := c.saveNow(ctx, hold, now, own, seen)
+		if err != nil && ctx.Err() == nil {
+			c.job.log.WithError(err).Warn("document could not be saved, will be tried again")
+		}
+		c.inbox.post(saved{err == nil})
+	})
+}
+
+// saveNow writes the document; if it is another recorder's, only what it says of this one's parts.
+func (c *course) saveNow(ctx context.Context, h hold, now document.Recording, own []document.Part,
+	seen sighting) error {
+	world := c.job.all.World
+	if h == ownParts {
+		_, err := world.Documents.Amend(ctx, now, own)
+		return err
+	}
+
+	if seen.news() {
+		if err := world.Ledger.Seen(ctx, now, seen.session, seen.began); err != nil {
+			return err
+		}
+	}
+	err := world.Documents.Save(ctx, now)
+	if errors.Is(err, document.ErrSuperseded) {
+		c.inbox.post(lookAgain{})
+		_, err = world.Documents.Amend(ctx, now, own)
+	}
+	return err
+}
+
+// amend writes what has become of another recorder's part, once: somebody else may know more of it later.
+func (c *course) amend(part document.Part) {
+	now := c.papers.current()
+	c.tasks.writes.post(func(ctx context.Context) {
+		err := insist(ctx, c.job.log, "amend document", func(ctx context.Context) error {
+			_, err := c.job.all.World.Documents.Amend(ctx, now, []document.Part{part})
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			c.job.log.WithError(err).Error("what became of a part could not be written down")
+		}
+	})
+}
+
+// offer gives the start to other recorders. They must know that this one lives, or would take its part for a dead
+// one's.
+func (c *course) offer() {
+	now, own, hold := drained(c.papers.current()), c.papers.ours(), c.papers.hold
+	c.task(func(ctx context.Context) {
+		if hold == all {
+			bounded, cancel := context.WithTimeout(ctx, offerSave)
+			if err := c.saveNow(bounded, hold, now, own, sighting{}); err != nil {
+				c.job.log.WithError(err).Warn("document could not be saved before the recording is offered")
+			}
+			cancel()
+		}
+		if insist(ctx, c.job.log, "offer recording", c.job.baton.Offer) == nil {
+			c.job.log.Info("recording is offered to other recorders")
+		}
+	})
+}
+
+// offerSave bounds the telling of others that this recorder lives, before it offers a recording to them.
+const offerSave = 3 * time.Second
+
+// drained is a document in which running parts are marked as those of a recorder that is about to end.
+func drained(r document.Recording) document.Recording {
+	r.Parts = slices.Clone(r.Parts)
+	for n := range r.Parts {
+		if r.Parts[n].State == document.Active {
+			r.Parts[n].State = document.Draining
+		}
+	}
+	return r
+}
+
+// conclude writes the final document, and tells the ledger.
+func (c *course) conclude() {
+	now, how, unrecordable := c.papers.current(), c.state.Ending, c.state.Unrecordable
+	var known []string
+	if how.Gone {
+		known = append([]string{}, c.state.Sessions...)
+	}
+	c.tasks.writes.post(func(ctx context.Context) {
+		closing := ledger.NotOurs
+		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) error {
+			final, err := c.job.all.World.Documents.Conclude(ctx, now, how.Reason, unrecordable)
+			if err != nil {
+				return err
+			}
+			closing, err = c.job.all.World.Ledger.Close(ctx, final, known)
+			c.job.log.WithFields(logrus.Fields{
+				"state":  final.State,
+				"reason": final.Reason,
+				"parts":  len(final.Parts),
+			}).Info("recording ended")
+			return err
+		})
+		switch {
+		case errors.Is(err, document.ErrUnfinished):
+			c.inbox.post(Unfinished{})
+		case err == nil || hopeless(err):
+			c.inbox.post(Concluded{closing})
+		}
+	})
+}
+
+// yield writes what became of this recorder's parts into the document, and finds out who goes on.
+func (c *course) yield() {
+	now, own, hold := c.papers.current(), c.papers.ours(), c.papers.hold
+	if c.state.Ending.Outcome == LeftToOwner {
+		hold = ownParts
+	}
+	c.tasks.writes.post(func(ctx context.Context) {
+		var standing ledger.Standing
+		err := insist(ctx, c.job.log, "save document", func(ctx context.Context) (err error) {
+			if err = c.saveNow(ctx, hold, now, own, sighting{}); err == nil {
+				standing, err = c.job.all.World.Ledger.Standing(ctx, now)
+			}
+			return err
+		})
+		if err == nil || hopeless(err) {
+			c.inbox.post(yielded{standing.Message})
+		}
+	})
+}
