@@ -17,10 +17,8 @@ type Baton struct {
 	queue      *queue.Queue
 	relinquish chan struct{}
 
-	resting chan struct{}
-
 	mu       sync.Mutex // guards:
-	rests    bool
+	resting  func()     // gives up the place among those that run, once
 	messages []queue.Message
 	offering bool
 	offered  bool
@@ -32,8 +30,8 @@ func newBaton(q *queue.Queue, m queue.Message, recording string) *Baton {
 		recording:  recording,
 		queue:      q,
 		relinquish: make(chan struct{}),
-		resting:    make(chan struct{}),
 		messages:   []queue.Message{m},
+		resting:    func() {},
 	}
 }
 
@@ -52,10 +50,14 @@ func (b *Baton) Relinquished() <-chan struct{} { return b.relinquish }
 func (b *Baton) Rest() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.rests {
-		b.rests = true
-		close(b.resting)
-	}
+	b.resting()
+}
+
+// whenResting has leave called when nothing is recorded any more.
+func (b *Baton) whenResting(leave func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.resting = leave
 }
 
 func (b *Baton) giveUp() {

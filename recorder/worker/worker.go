@@ -170,11 +170,7 @@ func (w *Worker) start(force context.Context, m queue.Message, leave func()) {
 		return
 	}
 	defer w.holds.drop(baton)
-	defer baton.Rest() // ends the waiting for it
-	go func() {
-		<-baton.resting
-		leave()
-	}()
+	baton.whenResting(leave)
 
 	ending := w.Start(force, c, baton)
 	if ending.Outcome == TryAgain && baton.receives() >= MaxReceives {
