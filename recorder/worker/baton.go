@@ -171,10 +171,22 @@ func (b *Baton) leave(ctx context.Context, owner string) (err error) {
 	return err
 }
 
-// release makes its messages visible to all recorders after a delay.
+// release makes its messages visible to all recorders after a delay. If they are gone, because another recorder has
+// carried them out as far as it saw then, a new message takes their place: there is something left to do.
 func (b *Baton) release(ctx context.Context, after time.Duration) (err error) {
-	for _, m := range b.held() {
-		err = errors.Join(err, b.queue.Release(ctx, m, after))
+	messages := b.held()
+	gone := 0
+	for _, m := range messages {
+		switch released := b.queue.Release(ctx, m, after); {
+		case errors.Is(released, queue.ErrGone):
+			gone++
+		default:
+			err = errors.Join(err, released)
+		}
+	}
+
+	if gone > 0 && gone == len(messages) {
+		return b.queue.Send(ctx, messages[0].Body)
 	}
 	return err
 }

@@ -151,6 +151,20 @@ func TestFailedStartComesBack(t *testing.T) {
 	h.eventually(t, "0", "0")
 }
 
+// Another recorder may have taken the message for a duplicate's, and deleted it, before this one's part is done.
+func TestStartThatFailsAfterItsMessageHasGoneComesBackAsANewMessage(t *testing.T) {
+	h := newHarness(t, 2)
+	h.send(t, "room")
+	<-h.begun
+	for _, m := range h.holds.batons[0].held() {
+		require.NoError(t, h.Starts.Delete(t.Context(), m))
+	}
+	h.results <- Ending{Outcome: TryAgain}
+	require.Equal(t, "room", (<-h.begun).Room)
+	h.results <- Ending{Outcome: Done}
+	h.eventually(t, "0", "0")
+}
+
 func TestHoldingIsRenewed(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 )
 
 // Limits of SQS (developer guide, "Amazon SQS message quotas").
@@ -23,6 +24,12 @@ const (
 	MaxInFlight  = 12 * time.Hour   // from a receive to the end of the last visibility timeout
 	minimumSpare = 5 * time.Second
 )
+
+// ErrGone says that a message has been deleted, or belongs to whoever has received it since.
+var ErrGone = errors.New("the message is gone")
+
+// goneCodes are what SQS says then: some of its endpoints the first, some the second.
+var goneCodes = []string{"InvalidParameterValue", "ReceiptHandleIsInvalid"}
 
 // Queue is one SQS queue.
 type Queue struct {
@@ -83,7 +90,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 }
 
 // Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that
-// could not be hidden; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each, and
+// could not be hidden, [ErrGone] among them; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each, and
 // independent: one that hangs holds up no other.
 func (q *Queue) Hide(ctx context.Context, receipts []string,
 	visibility time.Duration) (failed map[string]error, err error) {
@@ -121,18 +128,27 @@ func (q *Queue) hide(ctx context.Context, receipts []string,
 	failed = map[string]error{}
 	for _, f := range out.Failed {
 		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(receipts) {
-			failed[receipts[i]] = fmt.Errorf("change visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+			err := fmt.Errorf("change visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+			if slices.Contains(goneCodes, aws.ToString(f.Code)) {
+				err = errors.Join(ErrGone, err)
+			}
+			failed[receipts[i]] = err
 		}
 	}
 
 	return failed, nil
 }
 
-// Release makes a message visible again after a delay, for whoever polls next.
+// Release makes a message visible again after a delay, for whoever polls next. The error is [ErrGone] if it is not there
+// any more.
 func (q *Queue) Release(ctx context.Context, m Message, after time.Duration) error {
 	_, err := q.Client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &q.URL, ReceiptHandle: &m.Receipt, VisibilityTimeout: int32(after / time.Second),
 	})
+	var refusal smithy.APIError
+	if errors.As(err, &refusal) && slices.Contains(goneCodes, refusal.ErrorCode()) {
+		err = errors.Join(ErrGone, err)
+	}
 	if err != nil {
 		return fmt.Errorf("release message: %w", err)
 	}
