@@ -15,8 +15,13 @@ const (
 	settling     = time.Second
 )
 
-// errMoved says that an upload's owner has gone on with it meanwhile.
-var errMoved = errors.New("parts have come")
+var (
+	// errMoved says that an upload's owner has gone on with it meanwhile.
+	errMoved = errors.New("parts have come")
+	// errHeadless says that there is nothing that the tail objects follow. Either somebody completes it at this moment,
+	// or it never reached the bucket.
+	errHeadless = errors.New("the beginning is missing")
+)
 
 // Recovered is the object that there is after a recovery.
 type Recovered struct {
@@ -28,12 +33,15 @@ type Recovered struct {
 }
 
 // Recover makes a file that a recorder was uploading when it vanished appear in the bucket: from the parts of its
-// multipart upload and the tail objects behind them. [ErrNotFound] says that nothing ever reached the bucket. It may be
-// called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the object when
+// multipart upload and the tail objects behind them. [ErrNotFound] says that nothing usable ever reached the bucket. It
+// may be called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the object when
 // it finishes, and stores what is missing in it.
 func (s *S3) Recover(ctx context.Context, name, container string) (Recovered, error) {
 	for try := 1; ; try++ {
 		recovered, err := s.recover(ctx, name, container)
+		if errors.Is(err, errHeadless) && try == recoverTries {
+			return recovered, s.nothing(ctx, name)
+		}
 		if err == nil || try == recoverTries || errors.Is(err, ErrNotFound) && try > 1 {
 			return recovered, err
 		}
@@ -64,7 +72,7 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 
 	whole := there.there && upload.bytes <= there.holds
 	if !whole {
-		if there, err = s.assemble(ctx, upload, tails, condition{there.tag}); err != nil {
+		if there, err = s.assemble(ctx, name, upload, tails, condition{there.tag}); err != nil {
 			return Recovered{}, err
 		}
 	}
@@ -82,16 +90,16 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 }
 
 // assemble makes the object, and returns it as it is then.
-func (s *S3) assemble(ctx context.Context, upload multipart, tails []chunk, c condition) (found, error) {
+func (s *S3) assemble(ctx context.Context, name string, upload multipart, tails []chunk, c condition) (found, error) {
 	chain := follow(tails, upload.bytes)
 	size := upload.bytes + length(chain)
 
 	var failed error
 	switch {
-	case size == 0 && len(tails) > 0: // they follow parts that were there: somebody completes them at this moment
-		return found{}, fmt.Errorf("recover %s: %w", upload.key, errMoved)
+	case size == 0 && len(tails) > 0:
+		return found{}, fmt.Errorf("recover %s: %w", upload.key, errHeadless)
 	case size == 0:
-		return found{}, s.nothing(ctx, upload.key)
+		return found{}, s.nothing(ctx, name)
 	case upload.bytes == 0:
 		failed = s.join(ctx, upload.object, chain, c)
 	default:
@@ -112,12 +120,16 @@ func (s *S3) assemble(ctx context.Context, upload multipart, tails []chunk, c co
 	return there, nil
 }
 
-// nothing throws away uploads that were created, and nothing more.
-func (s *S3) nothing(ctx context.Context, key string) error {
-	if err := s.abortAll(ctx, key); err != nil {
+// nothing throws away uploads of which no part has come, and tail objects that follow nothing.
+func (s *S3) nothing(ctx context.Context, name string) error {
+	tails, err := s.listTails(ctx, name)
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("recover %s: %w", key, ErrNotFound)
+	if err := errors.Join(s.abortAll(ctx, s.Key(name)), s.remove(ctx, tails)); err != nil {
+		return err
+	}
+	return fmt.Errorf("recover %s: %w", s.Key(name), ErrNotFound)
 }
 
 // end completes a multipart upload: the parts that follow each other from the first on, and the tail objects behind

@@ -2,6 +2,7 @@ package upload
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (s *S3) tailPrefix(name string) string {
 func (s *S3) block() int64 { return 2 * s.least() }
 
 // putTail puts what has been written since the last time into the bucket, but for what fills a part, and is uploaded as
-// such at the next opportunity.
+// such at the next opportunity; unless the bucket refuses parts.
 func (u *Upload) putTail(ctx context.Context) error {
 	if u.sent.lost {
 		u.sent.lost = false // that is for parts to find out again
@@ -69,9 +70,12 @@ func (u *Upload) putTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	start := u.wholeParts(size)
-	if n := len(u.tails.stored); n > 0 {
-		start = max(start, u.tails.stored[n-1].end)
+	start := u.parts.bytes
+	if !u.sent.behind {
+		start = u.wholeParts(size)
+	}
+	if chain := follow(u.tails.stored, start); len(chain) > 0 {
+		start = chain[len(chain)-1].end
 	}
 
 	for start < size {
@@ -108,6 +112,7 @@ func (u *Upload) putChunk(ctx context.Context, start, end int64) error {
 	}
 
 	u.tails.stored = append(u.tails.stored, c)
+	slices.SortStableFunc(u.tails.stored, func(a, b chunk) int { return cmp.Compare(a.start, b.start) })
 	return nil
 }
 

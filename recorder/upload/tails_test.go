@@ -3,6 +3,7 @@ package upload
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,50 @@ func TestBacklogIsNotPutTwice(t *testing.T) {
 		require.LessOrEqual(t, c.end-c.start, s.block())
 	}
 	require.EqualValues(t, 11_800, u.tails.stored[len(u.tails.stored)-1].end)
+}
+
+// A bucket that refuses parts, and takes tail objects: should the machine go down, nothing is missing before them.
+func TestTailsBeginWherePartsAreRefused(t *testing.T) {
+	s, requests, storage := bucket(t)
+	s.MinimumPart = 1000
+	file := newFile(t)
+	u := s.Begin(file.Name(), testName, "webm")
+	vanish(u)
+	requests.instead = func(r *http.Request) *http.Response {
+		if r.URL.Query().Has("uploads") {
+			return answer(r, http.StatusServiceUnavailable)
+		}
+		return nil
+	}
+	file.grow(t, 1200)
+	require.NoError(t, u.do(t.Context(), u.putTail), "of the end alone: the part has not been tried yet")
+	require.Error(t, u.do(t.Context(), u.grow))
+	file.grow(t, 3300)
+	require.NoError(t, u.do(t.Context(), u.putTail))
+
+	requests.instead = nil
+	s.MinimumPart = 0 // the real bucket's
+	recovered, err := s.Recover(t.Context(), testName, "webm")
+	require.NoError(t, err)
+	require.EqualValues(t, 4500, recovered.Size)
+	require.True(t, bytes.Equal(file.content, content(t, storage, testName)))
+}
+
+// The answers to all that began the file got lost, and then the machine: what follows is of no use, and must not be
+// waited for.
+func TestTailsThatFollowNothingAreNothing(t *testing.T) {
+	s, _, _ := bucket(t)
+	file := newFile(t)
+	file.grow(t, 3000)
+	u := s.newUpload(file.Name(), testName, "webm")
+	_, err := u.size()
+	require.NoError(t, err)
+	require.NoError(t, u.putChunk(t.Context(), 1000, 3000))
+
+	_, err = s.Recover(t.Context(), testName, "webm")
+	require.ErrorIs(t, err, ErrNotFound)
+	uploads, tails := left(t, s)
+	require.Zero(t, uploads+tails)
 }
 
 // Parts were refused for long, and tail objects were not: they become a file in pieces that fit into memory.

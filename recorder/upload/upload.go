@@ -73,6 +73,7 @@ type progress struct {
 	checksum uint64 // of part 1 as it was uploaded; 0 if that is not known
 	released int64  // where the local file's bytes begin to be there again, after part 1; 0 if all are there
 	lost     bool   // somebody else has ended the upload: it is left alone for a while
+	behind   bool   // the next part was refused: until it is not, its bytes are put as tail objects
 	detached bool   // the parts have to be listed before anything is uploaded
 	strays   bool   // there may be uploads of this key that nobody knows of
 }
@@ -153,6 +154,7 @@ func (u *Upload) grow(ctx context.Context) error {
 	}
 
 	err := u.advance(ctx)
+	u.sent.behind = err != nil
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
