@@ -292,14 +292,18 @@ func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) 
 }
 
 // settle does the last thing with a message. If that fails, the message comes back, and comes to the same end again.
-// When everything has to end by force, there is not much time for it.
+// When everything has to end by force, there is not much time for it, also if it has begun before.
 func (w *Worker) settle(force context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) {
-	patience := callTimeout
-	if force.Err() != nil {
-		patience = hurriedCall
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
+	defer context.AfterFunc(force, func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(hurriedCall):
+			cancel()
+		}
+	})()
+
 	if err := do(ctx); err != nil {
 		log.WithError(err).Errorf("could not %s message", what)
 	}

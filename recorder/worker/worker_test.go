@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -229,6 +230,31 @@ func TestRetriesBackOff(t *testing.T) {
 		longest += retryAfter(n + 1)
 	}
 	require.Greater(t, longest, 30*time.Minute, "a stop outlives an outage of the bucket")
+}
+
+// The queue hangs, and the recorder is about to be killed.
+func TestLastCallsDoNotOutliveTheForcedEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := logrus.New()
+		log.SetOutput(io.Discard)
+		w := &Worker{Log: log}
+		hangs := func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		force, end := context.WithTimeout(t.Context(), time.Second)
+		defer end()
+
+		began := time.Now()
+		w.settle(force, log, "delete", hangs)
+		require.Equal(t, time.Second+hurriedCall, time.Since(began), "it had begun before")
+		began = time.Now()
+		w.settle(force, log, "delete", hangs)
+		require.Equal(t, hurriedCall, time.Since(began))
+		began = time.Now()
+		w.settle(context.Background(), log, "delete", hangs)
+		require.Equal(t, callTimeout, time.Since(began))
+	})
 }
 
 func TestMain(m *testing.M) {

@@ -89,9 +89,9 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	return messages, nil
 }
 
-// Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that
-// could not be hidden, [ErrGone] among them; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each, and
-// independent: one that hangs holds up no other.
+// Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that could
+// not be hidden, [ErrGone] among them; err is set if calls failed as a whole. Calls are about [MaxBatch] messages each,
+// and independent: one that hangs holds up no other.
 func (q *Queue) Hide(ctx context.Context, receipts []string,
 	visibility time.Duration) (failed map[string]error, err error) {
 	failed = map[string]error{}
@@ -139,8 +139,8 @@ func (q *Queue) hide(ctx context.Context, receipts []string,
 	return failed, nil
 }
 
-// Release makes a message visible again after a delay, for whoever polls next. The error is [ErrGone] if it is not there
-// any more.
+// Release makes a message visible again after a delay, for whoever polls next. The error is [ErrGone] if it is not
+// there any more.
 func (q *Queue) Release(ctx context.Context, m Message, after time.Duration) error {
 	_, err := q.Client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &q.URL, ReceiptHandle: &m.Receipt, VisibilityTimeout: int32(after / time.Second),
