@@ -87,8 +87,10 @@ func (d directory) Recover(context.Context, string, string) (upload.Recovered, e
 	return upload.Recovered{}, upload.ErrNotFound
 }
 
-// Begun finds nothing either.
+// Begun and Stored find nothing either.
 func (d directory) Begun(context.Context, string) ([]string, error) { return nil, nil }
+
+func (d directory) Stored(context.Context, string) ([]string, error) { return nil, nil }
 
 // Fetch and Replace are never called, for nothing is ever recovered.
 func (d directory) Fetch(context.Context, string, string) error { return upload.ErrNotFound }

@@ -114,6 +114,18 @@ func (b *bucket) Begun(ctx context.Context, file string) (names []string, err er
 	return names, nil
 }
 
+func (b *bucket) Stored(ctx context.Context, file string) (names []string, err error) {
+	if err := b.call(ctx); err != nil {
+		return nil, err
+	}
+	for name := range b.media() {
+		if document.IsPart(file, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 func (b *bucket) Recover(ctx context.Context, name, _ string) (upload.Recovered, error) {
 	if err := b.call(ctx); err != nil {
 		return upload.Recovered{}, err

@@ -124,6 +124,19 @@ func (b *bucket) Begun(_ context.Context, file string) (names []string, err erro
 	return names, err
 }
 
+// Stored implements [Storage].
+func (b *bucket) Stored(_ context.Context, file string) (names []string, err error) {
+	err = b.call("stored", func() error {
+		for key := range b.objects {
+			if name := strings.TrimPrefix(key, b.Key("")); document.IsPart(file, name) {
+				names = append(names, name)
+			}
+		}
+		return nil
+	})
+	return names, err
+}
+
 // storing is a file on its way into the bucket.
 type storing struct {
 	*bucket

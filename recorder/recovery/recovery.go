@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,8 @@ type Storage interface {
 	Recover(ctx context.Context, name, container string) (upload.Recovered, error)
 	// Begun lists the names of parts of a recording of which something is in the bucket that is no object yet.
 	Begun(ctx context.Context, file string) (names []string, err error)
+	// Stored lists the names of parts of a recording that are objects.
+	Stored(ctx context.Context, file string) (names []string, err error)
 	// Fetch copies a file to the disk.
 	Fetch(ctx context.Context, name, path string) error
 	// Replace puts a repaired file in the place of the one with that tag.
@@ -130,12 +133,26 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 }
 
 // Unlisted finds the parts of a recording that are in the bucket, at least the beginning of them, and that its document
-// does not say to have come to their end: their recorders have vanished before they could say so.
+// does not say to be complete: their recorders have vanished before they could say so. Of parts that are complete it
+// finds those beside which something has been left.
 func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (unlisted []document.Part, err error) {
 	names, err := r.Storage.Begun(ctx, recording.File)
 	if err != nil {
 		return nil, err
 	}
+	stored, err := r.Storage.Stored(ctx, recording.File)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range stored {
+		complete := slices.ContainsFunc(recording.Parts, func(p document.Part) bool {
+			return p.Key == r.Storage.Key(name) && p.State == document.Completed
+		})
+		if !complete && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+
 	for _, name := range names {
 		part := document.Part{
 			Key:       r.Storage.Key(name),

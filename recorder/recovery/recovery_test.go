@@ -180,11 +180,19 @@ func TestPartsThatNoDocumentSpeaksOfAreFound(t *testing.T) {
 	r, known := s.theirs("media")
 	s.bucket.begun["media/a/name.e2.part2.mp4"] = "more media"
 	s.bucket.begun["media/a/name of another.webm"] = "another's"
+	s.bucket.objects["media/a/name.e2.part3.ogg"] = "stored, and nobody heard of it"
+	s.bucket.objects["media/a/name.e2.webm"] = "stored, and listed"
+	r.Parts = append(r.Parts, document.Part{Key: "media/a/name.e2.webm", State: document.Completed})
 	found, err := s.Unlisted(t.Context(), r)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []document.Part{known, {
 		Key:       "media/a/name.e2.part2.mp4",
 		Container: "mp4",
+		State:     document.Active,
+		Tracks:    []document.TrackReport{},
+	}, {
+		Key:       "media/a/name.e2.part3.ogg",
+		Container: "ogg",
 		State:     document.Active,
 		Tracks:    []document.TrackReport{},
 	}}, found)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"livekit-recorder/shared/document"
 )
@@ -36,19 +37,39 @@ func (s *S3) Begun(ctx context.Context, file string) (names []string, err error)
 		}
 	}
 
-	tails := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{
-		Bucket:    &s.Bucket,
-		Prefix:    aws.String(document.Join(s.Directory, tailDirectory+file+".")),
-		Delimiter: aws.String("/"),
-	})
-	for tails.HasMorePages() {
-		page, err := tails.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("list tail objects: %w", err)
-		}
-		for _, p := range page.CommonPrefixes {
-			found(strings.TrimSuffix(aws.ToString(p.Prefix), "/"), tailDirectory)
+	_, tails, err := s.list(ctx, tailDirectory+file+".")
+	for _, p := range tails {
+		found(strings.TrimSuffix(aws.ToString(p.Prefix), "/"), tailDirectory)
+	}
+	return names, err
+}
+
+// Stored lists the names of all parts of a recording with that file name that are objects.
+func (s *S3) Stored(ctx context.Context, file string) (names []string, err error) {
+	objects, _, err := s.list(ctx, file+".")
+	for _, o := range objects {
+		if name := strings.TrimPrefix(aws.ToString(o.Key), s.Key("")); document.IsPart(file, name) {
+			names = append(names, name)
 		}
 	}
-	return names, nil
+	return names, err
+}
+
+// list lists the objects whose names begin with a prefix, and the directories below it.
+func (s *S3) list(ctx context.Context, prefix string) (
+	objects []types.Object, directories []types.CommonPrefix, err error) {
+	pages := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{
+		Bucket:    &s.Bucket,
+		Prefix:    aws.String(document.Join(s.Directory, prefix)),
+		Delimiter: aws.String("/"),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("list objects: %w", err)
+		}
+		objects = append(objects, page.Contents...)
+		directories = append(directories, page.CommonPrefixes...)
+	}
+	return objects, directories, nil
 }

@@ -34,8 +34,8 @@ type Recovered struct {
 
 // Recover makes a file that a recorder was uploading when it vanished appear in the bucket: from the parts of its
 // multipart upload and the tail objects behind them. [ErrNotFound] says that nothing usable ever reached the bucket. It
-// may be called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the object when
-// it finishes, and stores what is missing in it.
+// may be called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the
+// object when it finishes, and stores what is missing in it.
 func (s *S3) Recover(ctx context.Context, name, container string) (Recovered, error) {
 	for try := 1; ; try++ {
 		recovered, err := s.recover(ctx, name, container)
@@ -90,7 +90,8 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 }
 
 // assemble makes the object, and returns it as it is then.
-func (s *S3) assemble(ctx context.Context, name string, upload multipart, tails []chunk, c condition) (found, error) {
+func (s *S3) assemble(ctx context.Context, name string, upload multipart, tails []chunk, c condition) (
+	found, error) {
 	chain := follow(tails, upload.bytes)
 	size := upload.bytes + length(chain)
 
