@@ -155,11 +155,8 @@ func (s *storing) finish(h *held) {
 // closeFile finishes the file on the disk, and returns why that was not possible. It goes on for a moment after the
 // context has ended: a whole file is worth more to whoever finds it.
 func (s *storing) closeFile(h *held) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.config.Context), closeTimeout)
+	ctx, cancel := retry.WithGrace(s.config.Context, closeTimeout, hurriedClose)
 	defer cancel()
-	stop := context.AfterFunc(s.config.Context, func() { time.AfterFunc(hurriedClose, cancel) })
-	defer stop()
-
 	err := h.file.Close(ctx)
 	if err != nil {
 		s.log(h).WithError(err).Error("ffmpeg failed, keeping what it wrote")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"livekit-recorder/recorder/retry"
 	"livekit-recorder/recorder/scratch"
 )
 
@@ -17,8 +18,12 @@ const (
 	writeParts = 5_000
 )
 
-// abortTimeout bounds the tidying up after a failure.
-const abortTimeout = 10 * time.Second
+const (
+	// abortTimeout bounds the tidying up after a failure.
+	abortTimeout = 10 * time.Second
+	// hurriedAbort is what is left of that when everything has to end.
+	hurriedAbort = 3 * time.Second
+)
 
 // piece is a range of what an object is to be made of: of a local file, or of an object that is there.
 type piece struct {
@@ -73,7 +78,7 @@ func (s *S3) write(ctx context.Context, o object, c condition, file scratch.File
 
 // leave throws away what is left of a multipart upload that nobody goes on with: whoever tries again begins anew.
 func (m *multipart) leave(ctx context.Context, failed bool) error {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	bounded, cancel := retry.WithGrace(ctx, abortTimeout, hurriedAbort)
 	defer cancel()
 	switch {
 	case m.strays:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/retry"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/queue"
 )
@@ -294,16 +295,8 @@ func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) 
 // settle does the last thing with a message. If that fails, the message comes back, and comes to the same end again.
 // When everything has to end by force, there is not much time for it, also if it has begun before.
 func (w *Worker) settle(force context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	ctx, cancel := retry.WithGrace(force, callTimeout, hurriedCall)
 	defer cancel()
-	defer context.AfterFunc(force, func() {
-		select {
-		case <-ctx.Done():
-		case <-time.After(hurriedCall):
-			cancel()
-		}
-	})()
-
 	if err := do(ctx); err != nil {
 		log.WithError(err).Errorf("could not %s message", what)
 	}
