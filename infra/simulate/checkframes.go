@@ -58,7 +58,7 @@ func (f *fleet) checkFrames(e evidence) (result Result) {
 	return result
 }
 
-// checkStopped sees that recordings that were stopped by their id end.
+// checkStopped sees that recordings that were stopped by their id end, unless they have been started again.
 func (f *fleet) checkStopped(e evidence) {
 	for _, c := range f.front.calls {
 		if c.doubtful {
@@ -68,10 +68,12 @@ func (f *fleet) checkStopped(e evidence) {
 			continue
 		}
 
+		until, again := f.startedAgain(c)
 		var late []time.Time
 		for _, part := range e.documents[c.recording].Parts {
 			for _, record := range e.files[part.Key].records {
-				if s, ok := readStamp(record.data); ok && s.at.After(c.at.Add(stopWithin)) && f.calm(s.at) {
+				if s, ok := readStamp(record.data); ok && s.at.After(c.at.Add(stopWithin)) && f.calm(s.at) &&
+					(!again || s.at.Before(until)) {
 					late = append(late, s.at)
 				}
 			}
@@ -83,6 +85,27 @@ func (f *fleet) checkStopped(e evidence) {
 				c.at.Sub(f.journal.began).Seconds(), f.ranges(late))
 		}
 	}
+}
+
+// startedAgain is when the person whose recording was stopped was to be recorded again, by a call or a webhook that was
+// accepted after that. Should it be carried out before the stop is, the same recording goes on.
+func (f *fleet) startedAgain(stop restAnswer) (at time.Time, again bool) {
+	note := func(start time.Time) {
+		if start.After(stop.at) && (!again || start.Before(at)) {
+			at, again = start, true
+		}
+	}
+	for _, c := range f.front.calls {
+		if c.start && c.person == stop.person {
+			note(c.at)
+		}
+	}
+	for _, h := range f.front.hooks {
+		if h.event == "participant_joined" && h.person == stop.person {
+			note(h.at)
+		}
+	}
+	return at, again
 }
 
 // places finds every frame in the completed files of all recordings.

@@ -134,7 +134,7 @@ func (c *course) run(ctx context.Context) Result {
 	c.task(c.write)
 
 	var effects []Effect
-	c.state, effects = begin(c.job.policy)
+	c.state, effects = begin(c.job.policy, c.job.start.Session)
 	c.perform(effects)
 	relinquished := c.job.baton.Relinquished()
 	ticker := time.NewTicker(fastInterval)

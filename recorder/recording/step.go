@@ -27,9 +27,13 @@ const (
 // maxOwners is how many recorders, or attempts of them, may give a recording back because its files cannot be written.
 const maxOwners = 10
 
-// begin is the beginning of every recording.
-func begin(p Policy) (State, []Effect) {
-	return State{Phase: Waiting, Presence: NeverSeen}, []Effect{Look{}, Arm{HeadStartTimer, p.HeadStart}}
+// begin is the beginning of every recording, for a session if the start speaks of one.
+func begin(p Policy, session string) (State, []Effect) {
+	s := State{Phase: Waiting, Presence: NeverSeen}
+	if session != "" {
+		s.Sessions = []string{session}
+	}
+	return s, []Effect{Look{}, Arm{HeadStartTimer, p.HeadStart}}
 }
 
 // step says what an event makes of a state, and what is to be done then. It is pure. An event that means nothing in a
@@ -228,7 +232,9 @@ func (m *move) granted(e Granted) {
 	}
 
 	m.state.Epoch = e.Grant.Epoch
-	m.know(e.Grant.Sessions...)
+	if m.know(e.Grant.Sessions...) && m.state.Ending.Gone && m.state.Verdict == ledger.Record && !m.state.Leaving {
+		m.goOn() // they have come back since they were given up
+	}
 	m.do(Adopt{e.Grant})
 	if m.state.Verdict == ledger.Close && m.state.Leaving {
 		// Whoever got the start meanwhile was told that it is not wanted: should this recorder end before everything is
@@ -360,6 +366,7 @@ func (m *move) timer(t Timer) {
 		}
 		m.close(m.ending(reason, true))
 	case MaximumTimer:
+		m.exceeded(t)
 		m.close(m.ending(reasonMaximum, false))
 	case OutageTimer: // never the recording's end: another recorder may reach LiveKit
 		m.handBack(reasonUnreachable)
@@ -406,7 +413,7 @@ func (m *move) close(how Ending) {
 		return // decided already
 	}
 	m.state.Ending = how
-	for _, t := range []Timer{AbsenceTimer, OutageTimer, MaximumTimer, PatienceTimer} {
+	for _, t := range []Timer{AbsenceTimer, OutageTimer, PatienceTimer} {
 		m.do(Disarm{t})
 	}
 	m.do(CloseParts{Linger: how.Reason == reasonLeft})
@@ -436,6 +443,9 @@ func (m *move) closing(e Event) {
 		}
 		m.state.Ending = Ending{Outcome: LeftToOwner, Reason: reasonLost}
 		m.state.Pending &^= RecoveryPending // is the other one's to do
+	case TimerFired:
+		m.exceeded(e.Timer)
+		return
 	default:
 		return
 	}
@@ -463,9 +473,25 @@ func (m *move) concluding(e Event) {
 	case Relinquish:
 		m.do(Arm{TellingTimer, m.policy.HandOver})
 	case TimerFired:
+		m.exceeded(e.Timer)
 		if e.Timer == TellingTimer && m.state.Ending.Outcome == Done {
 			m.end(TryAgain) // another recorder finds the final document, and goes on telling
 		}
+	}
+}
+
+// exceeded notes that the longest duration has passed while the recording was about to end: then it does not go on.
+func (m *move) exceeded(t Timer) {
+	if t == MaximumTimer {
+		m.state.Ending.Gone = false
+	}
+}
+
+// goOn takes back that the recording ends because the participant was gone: they are in another session.
+func (m *move) goOn() {
+	m.state.Ending, m.state.Connected = Ending{}, false
+	if m.state.Presence == Present {
+		m.state.Presence = Away
 	}
 }
 
@@ -477,9 +503,13 @@ func (m *move) concluded(c ledger.Closing) {
 		m.state.Ending = Ending{Outcome: LeftToOwner, Reason: reasonLost}
 		m.do(Yield{})
 	case ledger.WantedAgain:
-		m.state.Phase, m.state.Ending = Recording, Ending{}
-		m.state.Presence, m.state.Connected = Away, false
+		exceeded := !m.state.Ending.Gone
+		m.goOn()
+		m.state.Phase = Recording
 		m.do(Join{}, Watch{}, Arm{OutageTimer, m.policy.RejoinWindow})
+		if exceeded {
+			m.do(Arm{MaximumTimer, 0})
+		}
 	}
 }
 

@@ -53,7 +53,7 @@ func then(before []Event, more ...Event) []Event { return slices.Concat(before, 
 
 // play applies events one after the other, and returns the state, and the effects of the last one.
 func play(events ...Event) (State, []Effect) {
-	s, effects := begin(patient)
+	s, effects := begin(patient, "S1")
 	for _, e := range events {
 		s, effects = step(patient, s, e)
 	}
@@ -301,6 +301,38 @@ func TestAParticipantWhoIsBackIsRecordedOn(t *testing.T) {
 	s, _ = step(patient, s, Joined{"S2"})
 	require.Equal(t, []string{"S1", "S2"}, s.Sessions)
 	require.Equal(t, Present, s.Presence)
+}
+
+// The bucket was away while they were waited for in vain, and when it is back, they are, too.
+func TestAParticipantWhoCameBehindAnOutageIsRecordedOn(t *testing.T) {
+	back := Granted{Grant: ledger.Grant{Verdict: ledger.Record, Epoch: 1, Sessions: []string{"S1", "S2"}}}
+	vain := then(silent, InRoom{}, fired(AbsenceTimer))
+	s, effects := play(then(vain, back)...)
+	require.Equal(t, Recording, s.Phase)
+	require.Equal(t, Ending{}, s.Ending)
+	require.Equal(t, "Adopt, Watch, Recover, Join, outage in 30s", brief(effects))
+
+	s, _ = play(then(vain, grant(ledger.Record, 1))...)
+	require.Equal(t, Closing, s.Phase, "nobody else has come")
+	s, _ = play(then(vain, Granted{Grant: ledger.Grant{Verdict: ledger.Close, Sessions: back.Grant.Sessions}})...)
+	require.Equal(t, Closing, s.Phase, "it is not wanted")
+}
+
+// The longest duration passes while a recording is about to end, and somebody comes back just then.
+func TestALongestDurationThatPassesWhileClosingCounts(t *testing.T) {
+	gone := then(runs, Left{}, fired(AbsenceTimer))
+	for name, before := range map[string][]Event{
+		"while storing":    then(gone, fired(MaximumTimer), PartsStored{}, Recovered{}),
+		"while concluding": then(gone, PartsStored{}, Recovered{}, fired(MaximumTimer)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, effects := play(then(before, Concluded{ledger.WantedAgain})...)
+			require.Equal(t, "Join, Watch, outage in 30s, maximum in 0s", brief(effects))
+			s, _ = step(patient, s, fired(MaximumTimer))
+			require.Equal(t, Closing, s.Phase)
+			require.Equal(t, reasonMaximum, s.Ending.Reason)
+		})
+	}
 }
 
 // The table tests would not see a state that is changed in place.

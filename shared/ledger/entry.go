@@ -32,6 +32,9 @@ type Entry struct {
 type Claim struct {
 	Target      string    `json:"target"` // [command.Command.Target]
 	RequestedAt time.Time `json:"requestedAt"`
+	// StartedAgain is the newest start that was answered by this recording, because it was running already: stops from
+	// before that do not end it.
+	StartedAgain time.Time `json:"startedAgain,omitzero"`
 	// Sessions are those that the recording is wanted for, as far as they are known and have not ended.
 	Sessions []string `json:"sessions,omitempty"`
 	// Started are the sessions whose starts it has answered: its own, and those of its duplicates.
@@ -217,7 +220,9 @@ func (e Entry) prolong(id string, c command.Command) Entry {
 	claim := e.Claims[id]
 	known := c.Session == "" || slices.Contains(claim.Sessions, c.Session)
 	answered := c.Session == "" || slices.Contains(claim.Started, c.Session)
-	if known && answered && !c.RequestedAt.After(claim.RequestedAt) {
+	repeated := c.Session != "" && answered // a webhook that comes once more says nothing new
+	again := !repeated && c.RequestedAt.After(claim.RequestedAt) && c.RequestedAt.After(claim.StartedAgain)
+	if known && answered && !again {
 		return e
 	}
 
@@ -228,8 +233,8 @@ func (e Entry) prolong(id string, c command.Command) Entry {
 	if !answered {
 		claim.Started = append(slices.Clone(claim.Started), c.Session)
 	}
-	if c.RequestedAt.After(claim.RequestedAt) {
-		claim.RequestedAt = c.RequestedAt
+	if again {
+		claim.StartedAgain = c.RequestedAt
 	}
 	next.Claims[id] = claim
 	return next
@@ -266,16 +271,16 @@ func (e Entry) ApplyStop(c command.Command) (Entry, []string) {
 	return next, ended
 }
 
-// stops says whether a stop ends a claim. A departure ends what has been begun for that session, unless another session
-// is left that it is wanted for.
+// stops says whether a stop ends a claim: not if it has been started again since. A departure ends what has been begun
+// for that session, unless another session is left that it is wanted for.
 func stops(c command.Command, id string, claim Claim, left []string) bool {
 	switch {
 	case c.Recording != "":
-		return id == c.Recording
+		return id == c.Recording && !claim.StartedAgain.After(c.RequestedAt)
 	case c.Session != "":
 		return slices.Contains(claim.Sessions, c.Session) && len(left) == 0
 	default:
-		return !claim.RequestedAt.After(c.RequestedAt)
+		return !claim.RequestedAt.After(c.RequestedAt) && !claim.StartedAgain.After(c.RequestedAt)
 	}
 }
 

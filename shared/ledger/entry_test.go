@@ -111,12 +111,29 @@ func TestEveryOrderOfArrivalEndsTheSame(t *testing.T) {
 			[]command.Command{joined("R1", "", 1), command.NewStop("room", "alice", at(5)), joined("R2", "", 6)}, true},
 		"stopped by its id": {
 			[]command.Command{joined("R1", "", 1), stopByHand("R1", 5)}, false},
+		"stopped by its id, then joined again": {
+			[]command.Command{joined("R1", "S1", 1), stopByHand("R1", 5), joined("R2", "S2", 6)}, true},
+		"stopped by its id, then started again": {
+			[]command.Command{joined("R1", "", 1), stopByHand("R1", 5), joined("R2", "", 6)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			permutations(c.commands, func(order []command.Command) {
 				e := apply(Entry{}, order...)
 				require.Equal(t, c.wanted, wanted(e), "%+v", order)
 			})
+		})
+	}
+}
+
+// The webhook of a session that is being recorded comes once more just behind a stop, and is carried out before it.
+func TestARepeatedWebhookDoesNotOutliveAStop(t *testing.T) {
+	for name, stop := range map[string]command.Command{
+		"of everything": command.NewStop("room", "alice", at(5)),
+		"by id":         stopByHand("R1", 5),
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.False(t, wanted(apply(Entry{}, joined("R1", "S1", 1), joined("R2", "S1", 6), stop)))
+			require.False(t, wanted(apply(Entry{}, joined("R1", "S1", 1), stop, joined("R2", "S1", 6))))
 		})
 	}
 }
