@@ -128,13 +128,10 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 	log logrus.FieldLogger) (*service.Recorder, error) {
 	queues := sqs.NewFromConfig(aws)
 	store, storage := openStorage(s, s3.NewFromConfig(aws, pathStyle), log)
-	notifier := &notify.Notifier{
-		URLs:      s.webhooks,
-		APIKey:    s.liveKit.key,
-		APISecret: s.liveKit.secret,
-		Log:       log,
+	notifier, err := notify.New(s.webhooks, s.liveKit.key, s.liveKit.secret, log)
+	if err != nil {
+		return nil, err
 	}
-
 	return service.New(service.Settings{
 		Names:         recording.Names{Recorder: name, Bucket: s.storage.bucket, FileTemplate: s.storage.fileTemplate},
 		Policy:        s.policy,
@@ -151,7 +148,7 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 		Storage:  storage,
 		Media:    media{ffmpeg},
 		Disk:     scratch.OS{},
-		Tell:     notifier.Tell,
+		Notices:  notifier,
 		Ready:    func() bool { return pool.Reachable() && !cpu.Busy() },
 		Now:      time.Now,
 		Log:      log,

@@ -63,7 +63,7 @@ func newRecorder(m Machine) (Recorder, error) {
 		Storage:  hostStorage{storage},
 		Media:    hostMedia{m.Muxer},
 		Disk:     m.Disk,
-		Tell:     m.Tell,
+		Notices:  hostNotices{m.Tell},
 		Ready:    m.Rooms.Reachable,
 		Now:      m.Now,
 		Log:      c.Log,
@@ -79,6 +79,17 @@ type hostRecorder struct{ *service.Recorder }
 
 // Stopped implements [Recorder].
 func (r hostRecorder) Stopped(recording string) { r.Look(recording) }
+
+// hostNotices are for one receiver.
+type hostNotices struct {
+	tell func(context.Context, document.Recording) error
+}
+
+// Receivers implements [service.Notices].
+func (hostNotices) Receivers() []string { return []string{"receiver"} }
+
+// Deliver implements [service.Notices].
+func (n hostNotices) Deliver(ctx context.Context, _ string, r document.Recording) error { return n.tell(ctx, r) }
 
 type hostRooms struct{ *Rooms }
 

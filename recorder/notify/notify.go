@@ -8,13 +8,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"sync"
+	"net/url"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
 	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
@@ -24,10 +23,6 @@ import (
 const (
 	attemptTimeout = 10 * time.Second
 	tokenTTL       = 5 * time.Minute
-	// maxPause is the longest pause between two attempts; they begin with a second.
-	maxPause = 5 * time.Minute
-	// deliverFor is how long a receiver may be away.
-	deliverFor = 24 * time.Hour
 )
 
 // Event is the body of a completion webhook.
@@ -39,46 +34,85 @@ type Event struct {
 	Recording document.Recording `json:"recording"`
 }
 
-// Notifier posts to all URLs, signed as LiveKit signs its webhooks: a JWT of the API key in Authorization, whose
+// Notifier posts to receivers, signed as LiveKit signs its webhooks: a JWT of the API key in Authorization, whose
 // sha256 claim is the base64 of the body's SHA-256.
 type Notifier struct {
-	URLs              []string
-	APIKey, APISecret string
-	Log               logrus.FieldLogger
+	urls              map[string]*url.URL // by the names of receivers
+	apiKey, apiSecret string
+	client            http.Client
+	log               logrus.FieldLogger
 }
 
-// Tell tells every URL that a recording has come to its end, and returns when all of them have it. A receiver that is
-// away is tried again for a day; one that refuses is not. The error is that ctx was done before.
-func (n *Notifier) Tell(ctx context.Context, recording document.Recording) error {
-	bounded, cancel := context.WithTimeout(ctx, deliverFor)
-	defer cancel()
+// New makes a notifier for these URLs.
+func New(urls []string, apiKey, apiSecret string, log logrus.FieldLogger) (*Notifier, error) {
+	n := &Notifier{
+		urls:      map[string]*url.URL{},
+		apiKey:    apiKey,
+		apiSecret: apiSecret,
+		client: http.Client{
+			Timeout: attemptTimeout,
+			// The signed body goes to nobody else.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		log: log,
+	}
+	for _, text := range urls {
+		to, err := url.Parse(text)
+		if err != nil {
+			return nil, errors.New("read URL of a receiver of notices: it is none")
+		}
+		n.urls[nameOf(to)] = to
+	}
+	return n, nil
+}
 
-	event := Event{
+// nameOf names a receiver by its host, and what tells it from others there: the rest of a URL may be a secret.
+func nameOf(to *url.URL) string {
+	sum := sha256.Sum256([]byte(to.String()))
+	return to.Host + "-" + hex.EncodeToString(sum[:4])
+}
+
+// Receivers names those who are to be told.
+func (n *Notifier) Receivers() (names []string) {
+	for name := range n.urls {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Deliver tells a receiver that a recording has come to its end. An error means that it should be tried again: the
+// receiver cannot be reached, or asks for patience (429), or has a fault of its own (5xx). Whoever refuses, or is no
+// receiver any more, is not told again, and that is logged.
+func (n *Notifier) Deliver(ctx context.Context, receiver string, recording document.Recording) error {
+	log := n.log.WithFields(logrus.Fields{
+		"receiver":    receiver,
+		"recording":   recording.ID,
+		"room":        recording.Room,
+		"participant": recording.Participant,
+	})
+	to := n.urls[receiver]
+	if to == nil {
+		log.Error("completion webhook cannot be delivered: this is no receiver any more")
+		return nil
+	}
+
+	status, err := n.post(ctx, to, Event{
 		Event:     "recording_ended",
 		ID:        eventID(recording),
 		CreatedAt: time.Now().Unix(),
 		Recording: recording,
+	})
+	switch {
+	case err != nil:
+		return err
+	case status < http.StatusMultipleChoices:
+		log.Info("completion webhook delivered")
+		return nil
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		return fmt.Errorf("post event: the receiver answered %d %s", status, http.StatusText(status))
 	}
-
-	var deliveries sync.WaitGroup
-	for _, url := range n.URLs {
-		deliveries.Go(func() {
-			log := n.Log.WithFields(logrus.Fields{
-				"url":         url,
-				"recording":   recording.ID,
-				"room":        recording.Room,
-				"participant": recording.Participant,
-			})
-			if err := n.post(bounded, url, event); err == nil {
-				log.Info("completion webhook delivered")
-			} else if ctx.Err() == nil {
-				log.WithError(err).Error("completion webhook could not be delivered")
-			}
-		})
-	}
-
-	deliveries.Wait()
-	return context.Cause(ctx)
+	log.WithField("status", status).Error("completion webhook was refused, it is not tried again")
+	return nil
 }
 
 // eventID names one state of a recording's document.
@@ -87,42 +121,32 @@ func eventID(recording document.Recording) string {
 	return "EV_" + hex.EncodeToString(sum[:8])
 }
 
-func (n *Notifier) post(ctx context.Context, url string, event Event) error {
+func (n *Notifier) post(ctx context.Context, to *url.URL, event Event) (status int, err error) {
 	body, err := json.Marshal(event)
 	if err != nil {
-		return fmt.Errorf("encode event: %w", err)
+		return 0, fmt.Errorf("encode event: %w", err)
 	}
-	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	sum := sha256.Sum256(body)
+	token, err := auth.NewAccessToken(n.apiKey, n.apiSecret).SetValidFor(tokenTTL).
+		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return 0, fmt.Errorf("sign event: %w", err)
+	}
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/webhook+json")
-
-	client := n.client(sha256.Sum256(body))
-	if err := client.PrepareRetry(request.Request); err != nil {
-		return fmt.Errorf("sign event: %w", err)
-	}
-	response, err := client.Do(request)
+	request.Header.Set("Authorization", token)
+	response, err := n.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("post event: %w", err)
+		var whole *url.Error // names the URL, too
+		if errors.As(err, &whole) {
+			err = whole.Err
+		}
+		return 0, fmt.Errorf("post event: %w", err)
 	}
 	_ = response.Body.Close() // nothing of it is read
-	if response.StatusCode >= 300 {
-		return fmt.Errorf("post event: the receiver answered %s", response.Status)
-	}
-	return nil
-}
-
-// client tries again until its request's context is done, each time with a fresh signature of the body with that sum.
-func (n *Notifier) client(sum [sha256.Size]byte) *retryablehttp.Client {
-	client := retryablehttp.NewClient()
-	client.Logger = nil
-	client.RetryMax, client.RetryWaitMax, client.HTTPClient.Timeout = math.MaxInt, maxPause, attemptTimeout
-	client.PrepareRetry = func(r *http.Request) error {
-		token, err := auth.NewAccessToken(n.APIKey, n.APISecret).SetValidFor(tokenTTL).
-			SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
-		r.Header.Set("Authorization", token)
-		return err
-	}
-	return client
+	return response.StatusCode, nil
 }

@@ -217,21 +217,19 @@ func TestAStartThatIsGivenUpIsNotRecordedLater(t *testing.T) {
 	})
 }
 
-func TestReceiversThatAreAwayAreToldByTheNextRecorder(t *testing.T) {
+func TestNoticesThatCannotBeSentAreSentLater(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
-		w.miss(true)
-		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		w.keepNotices(true)
+		one, c := w.recorder("one"), start()
 		h := one.record(c)
 		pass(10 * time.Second)
 		one.stop(c)
 		pass(5 * time.Minute)
-		require.True(t, h.goesOn(), "it tells them again and again")
+		require.True(t, h.goesOn(), "nobody else may know that they are missing")
 		require.True(t, w.document(c).Final())
-		close(h.relinquished)
-		require.Equal(t, TryAgain, h.within(patient.HandOver+soon).Outcome)
 
-		w.miss(false)
-		require.Equal(t, Done, two.record(c).within(soon).Outcome)
+		w.keepNotices(false)
+		require.Equal(t, Done, h.within(time.Minute).Outcome)
 		require.Equal(t, []document.Recording{w.document(c)}, w.told())
 	})
 }

@@ -2,7 +2,6 @@ package recording
 
 import (
 	"context"
-	"errors"
 
 	"github.com/sirupsen/logrus"
 
@@ -175,20 +174,12 @@ func (c *course) dismiss(reason string) {
 	})
 }
 
-// tell tells the receivers of notices, until all of them know.
+// tell sends notices of the recording's end on their way.
 func (c *course) tell() {
-	c.job.baton.Rest()
 	id := c.papers.recording.ID
-	c.insisting("tell of the recording's end", func(ctx context.Context) error {
-		final, err := c.job.all.World.Documents.ByID(ctx, id)
-		switch {
-		case errors.Is(err, ledger.ErrNotFound): // there is nothing to tell of
-		case err != nil:
+	c.insisting("send notices of the recording's end", func(ctx context.Context) error {
+		if err := c.job.all.World.Tell(ctx, id); err != nil {
 			return err
-		default:
-			if err := c.job.all.World.Tell(ctx, final); err != nil {
-				return err
-			}
 		}
 		c.inbox.post(Told{})
 		return nil

@@ -48,8 +48,8 @@ type World struct {
 	Ledger    *ledger.Ledger
 	Recovery  *recovery.Recovery
 	Scratch   *scratch.Owned
-	// Tell tells the receivers of notices about a final document, and returns when all of them have it.
-	Tell func(context.Context, document.Recording) error
+	// Tell sends notices of a recording's end on their way: from then on they are somebody else's care.
+	Tell func(ctx context.Context, recording string) error
 	// Now is the time by the clock that all recorders are set by.
 	Now func() time.Time
 	Log logrus.FieldLogger
@@ -78,8 +78,6 @@ type Baton interface {
 	Message() string
 	// Offer gives the start to other recorders, while this one goes on.
 	Offer(context.Context) error
-	// Rest says that nothing is recorded any more: what is left to do takes no place that another recording could have.
-	Rest()
 	// Relinquished is closed when the recording is to be given to another recorder.
 	Relinquished() <-chan struct{}
 }

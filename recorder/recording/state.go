@@ -49,7 +49,7 @@ const (
 	HandingOver Phase = "handing over" // offered to other recorders; goes on until another one's part runs
 	Superseded  Phase = "superseded"   // another recorder has it; goes on until that one's part runs
 	Closing     Phase = "closing"      // what has been recorded is stored
-	Concluding  Phase = "concluding"   // the final document is written, and receivers of notices are told
+	Concluding  Phase = "concluding"   // the final document is written, and notices are sent on their way
 	Over        Phase = "over"
 )
 
@@ -182,7 +182,7 @@ type (
 	Concluded struct{ Closing ledger.Closing }
 	// Unfinished says that the document has a part that is not final, of another recorder or made a file of by one.
 	Unfinished struct{}
-	// Dismissed and Told say that this is done.
+	// Dismissed and Told say that this is done: notices are on their way.
 	Dismissed struct{}
 	Told      struct{}
 )
@@ -198,7 +198,6 @@ const (
 	OutageTimer    Timer = "outage"     // LiveKit must be back by then
 	MaximumTimer   Timer = "maximum"    // the recording's longest duration
 	PatienceTimer  Timer = "patience"   // with a successor that does not come
-	TellingTimer   Timer = "telling"    // with receivers of notices, when this recorder shuts down
 )
 
 // Effect is something that is to be done. It is one of the types below.
@@ -233,7 +232,7 @@ type (
 	Conclude struct{}
 	// Dismiss writes down that nothing has come of the start.
 	Dismiss struct{ Reason string }
-	// Tell tells the receivers of notices about the final document.
+	// Tell sends notices of the recording's end on their way.
 	Tell struct{}
 	// Arm starts a timer anew, Disarm stops it.
 	Arm struct {

@@ -470,13 +470,8 @@ func (m *move) concluding(e Event) {
 		m.do(Recover{Own: true, Unlisted: true})
 	case Yielded, Told, Dismissed:
 		m.end(m.state.Ending.Outcome)
-	case Relinquish:
-		m.do(Arm{TellingTimer, m.policy.HandOver})
 	case TimerFired:
 		m.exceeded(e.Timer)
-		if e.Timer == TellingTimer && m.state.Ending.Outcome == Done {
-			m.end(TryAgain) // another recorder finds the final document, and goes on telling
-		}
 	}
 }
 

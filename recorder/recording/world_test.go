@@ -32,7 +32,7 @@ type world struct {
 
 	mu      sync.Mutex
 	notices []document.Recording
-	missed  bool // receivers of notices cannot be reached
+	unsent  bool // notices cannot be sent
 }
 
 // story plays something in a world in which alice is in her room, in session S1.
@@ -69,21 +69,26 @@ func (w *world) document(c command.Command) document.Recording {
 	return r
 }
 
-func (w *world) tell(_ context.Context, r document.Recording) error {
+// tell notes what a notice would say if it were delivered at once.
+func (w *world) tell(ctx context.Context, id string) error {
+	r, err := w.documents().ByID(ctx, id)
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.missed {
-		return errors.New("nobody answers")
+	if w.unsent {
+		return errors.New("the queue is away")
 	}
 	w.notices = append(w.notices, r)
 	return nil
 }
 
-// miss makes receivers of notices unreachable, or ends that.
-func (w *world) miss(missed bool) {
+// keepNotices makes notices stay where they are, or ends that.
+func (w *world) keepNotices(keep bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.missed = missed
+	w.unsent = keep
 }
 
 func (w *world) told() []document.Recording {
@@ -162,8 +167,6 @@ type turn struct {
 
 func (h *turn) Message() string               { return h.message }
 func (h *turn) Relinquished() <-chan struct{} { return h.relinquished }
-
-func (h *turn) Rest() {}
 
 func (h *turn) Offer(context.Context) error {
 	h.offers.Add(1)

@@ -77,45 +77,95 @@ func (r *Recovery) abandoned(ctx context.Context, left *scratch.Owned) (all erro
 	return all
 }
 
-// directory stores the files of one attempt at a recording, and tells the recording's document.
+// directory stores the files of one attempt at a recording, and tells the recording's document, and those who want to
+// know. It may be called again, wherever it was cut off before.
 func (r *Recovery) directory(ctx context.Context, d scratch.Directory, log logrus.FieldLogger) error {
 	files, err := d.Parts()
-	if err != nil || len(files) == 0 {
-		return err
-	}
-	if err := r.settled(d); err != nil {
+	if err != nil {
 		return err
 	}
 	note, err := d.Note()
-	if err != nil {
+	switch {
+	case len(files) == 0 && (err != nil || note.Epoch == 0):
+		return nil // nothing had come of it
+	case err != nil:
 		return err
 	}
 
-	log.Warn("a recorder has ended here before everything was stored: storing what it has left")
-	closes := false
+	if len(files) > 0 {
+		if err := r.settled(d); err != nil {
+			return err
+		}
+		log.Warn("a recorder has ended here before everything was stored: storing what it has left")
+	}
 	if note.Epoch == 0 {
-		if closes, err = r.claim(ctx, d, &note); err != nil {
+		if err := r.claim(ctx, d, &note); err != nil {
 			return err
 		}
 	}
+	return r.attempt(ctx, d, note, files)
+}
+
+// attempt stores the files of an attempt that has a number.
+func (r *Recovery) attempt(ctx context.Context, d scratch.Directory, note scratch.Note,
+	files []scratch.LocalName) error {
 	recording, err := r.Documents.ByID(ctx, note.Start.Recording)
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrNotFound) && len(files) == 0:
+		return nil
+	case err != nil:
 		return fmt.Errorf("find document: %w", err)
 	}
+
 	for _, file := range files {
 		if err := r.file(ctx, d, note, file, recording); err != nil {
 			return err
 		}
 	}
-	if !closes {
+	recording, err = r.unlisted(ctx, recording, note.Epoch)
+	if err != nil {
+		return err
+	}
+
+	if note.Close {
+		if recording, err = r.conclude(ctx, recording, note); err != nil {
+			return err
+		}
+	}
+	if !recording.Final() {
 		return nil
 	}
-	return r.conclude(ctx, recording, note)
+	return r.Tell(ctx, recording.ID) // perhaps once more: of this state, or of an earlier one
 }
 
-// claim gets a number and a file name for what was recorded before the bucket had answered. It says whether the
-// recording is to be closed by us: it is not wanted, and nobody has it.
-func (r *Recovery) claim(ctx context.Context, d scratch.Directory, note *scratch.Note) (closes bool, err error) {
+// unlisted adds the parts of an attempt to the document that are in the bucket, and of which its recorder has not said
+// so before it ended. It returns the document as it is then.
+func (r *Recovery) unlisted(ctx context.Context, recording document.Recording, epoch int) (document.Recording, error) {
+	recording, err := r.Documents.ByID(ctx, recording.ID)
+	if err != nil {
+		return recording, fmt.Errorf("find document: %w", err)
+	}
+	parts, err := r.Unlisted(ctx, recording)
+	if err != nil {
+		return recording, err
+	}
+
+	for _, part := range parts {
+		if document.EpochOf(recording.File, part.Key) != epoch {
+			continue // another recorder's
+		}
+		if part, err = r.Part(ctx, recording, part); err != nil {
+			return recording, err
+		}
+		if recording, err = r.Documents.Amend(ctx, recording, []document.Part{part}); err != nil {
+			return recording, fmt.Errorf("amend document: %w", err)
+		}
+	}
+	return recording, nil
+}
+
+// claim gets a number and a file name for what was recorded before the bucket had answered, and notes them.
+func (r *Recovery) claim(ctx context.Context, d scratch.Directory, note *scratch.Note) error {
 	attempt := "disk " + filepath.Base(filepath.Dir(d.Path)) + "/" + filepath.Base(d.Path)
 	recording, file := r.New(note.Start)
 	grant, err := r.Ledger.Bid(ctx, ledger.Bid{
@@ -127,7 +177,7 @@ func (r *Recovery) claim(ctx context.Context, d scratch.Directory, note *scratch
 		At:       time.Now().UTC(),
 	})
 	if err != nil {
-		return false, fmt.Errorf("claim recording: %w", err)
+		return fmt.Errorf("claim recording: %w", err)
 	}
 	if grant.Verdict == ledger.Extra { // the document belongs to whoever owns the recording
 		recording = recording.Owned("", recording.Bucket, 0)
@@ -136,11 +186,12 @@ func (r *Recovery) claim(ctx context.Context, d scratch.Directory, note *scratch
 	}
 	reserved, err := r.Documents.Reserve(ctx, recording, file)
 	if err != nil {
-		return false, fmt.Errorf("reserve file name: %w", err)
+		return fmt.Errorf("reserve file name: %w", err)
 	}
 
 	note.File, note.Epoch = reserved.File, grant.Epoch
-	return grant.Verdict == ledger.Close, d.Make(*note)
+	note.Close = grant.Verdict == ledger.Close // it is not wanted, and nobody has it
+	return d.Make(*note)
 }
 
 // settled says so if nothing is written to the files any more.
@@ -176,8 +227,7 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 		began := written.Add(-time.Duration(part.Duration * float64(time.Second))).UTC()
 		part.StartedAt = &began
 	}
-	amended, err := r.Documents.Amend(ctx, recording, []document.Part{part})
-	if err != nil {
+	if _, err := r.Documents.Amend(ctx, recording, []document.Part{part}); err != nil {
 		return fmt.Errorf("amend document: %w", err)
 	}
 	r.Log.WithFields(logrus.Fields{
@@ -185,9 +235,6 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 		"key":       part.Key,
 		"bytes":     part.Size,
 	}).Info("file of a recorder that has ended is stored")
-	if amended.Final() && r.Tell != nil {
-		return r.Tell(ctx, amended)
-	}
 	return nil
 }
 
@@ -233,17 +280,15 @@ func (r *Recovery) index(ctx context.Context, part *document.Part, name string) 
 }
 
 // conclude brings a recording to its end that nobody else will.
-func (r *Recovery) conclude(ctx context.Context, recording document.Recording, note scratch.Note) error {
+func (r *Recovery) conclude(ctx context.Context, recording document.Recording, note scratch.Note) (
+	document.Recording, error) {
 	owned := recording.Owned(recording.Recorder, recording.Bucket, note.Epoch)
 	final, err := r.Documents.Conclude(ctx, owned, reasonKilled, "")
 	if err != nil {
-		return fmt.Errorf("conclude recording: %w", err)
+		return final, fmt.Errorf("conclude recording: %w", err)
 	}
 	if _, err := r.Ledger.Close(ctx, final, nil); err != nil {
-		return fmt.Errorf("close recording: %w", err)
+		return final, fmt.Errorf("close recording: %w", err)
 	}
-	if r.Tell == nil {
-		return nil
-	}
-	return r.Tell(ctx, final)
+	return final, nil
 }

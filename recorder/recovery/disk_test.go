@@ -115,9 +115,36 @@ func TestReceiversAreToldOfALatePart(t *testing.T) {
 		s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1}, "part1.webm", "part2.webm")
 
 		pass(10 * settleTime)
+		require.Len(t, s.told, 1)
+		require.Len(t, s.told[0].Parts, 2)
+		require.Equal(t, document.Completed, s.told[0].State)
+	})
+}
+
+// The file is stored, and the recorder that has found it is killed, or what comes next cannot be reached.
+func TestWhatIsLeftToDoBehindTheStoringOfAFileIsDoneLater(t *testing.T) {
+	running(t, func(t *testing.T, s *site) {
+		c := start()
+		r := s.claimed(t, c, "dead")
+		_, err := s.Documents.Conclude(t.Context(), r, "left", "")
+		require.NoError(t, err)
+		s.unsent = true
+		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1}, "part1.webm")
+		pass(10 * settleTime)
+		require.NoFileExists(t, d.File("part1.webm"))
+		require.DirExists(t, d.Path, "it is not forgotten that somebody has to be told")
+		s.unsent = false
+		pass(diskInterval)
+		require.Len(t, s.told, 1)
+		require.NoDirExists(t, d.Path)
+
+		s.bucket.objects["media/a/name.part2.webm"] = "stored, and nobody heard of it"
+		s.bucket.objects["media/a/name.e2.webm"] = "another recorder's, which is about to speak of it"
+		d = s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1})
+		pass(2 * diskInterval)
+		require.Len(t, s.document(t, c).Parts, 2)
 		require.Len(t, s.told, 2)
-		require.Len(t, s.told[1].Parts, 2)
-		require.Equal(t, document.Completed, s.told[1].State)
+		require.NoDirExists(t, d.Path)
 	})
 }
 

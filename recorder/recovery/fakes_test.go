@@ -184,6 +184,7 @@ type site struct {
 	bucket *bucket
 	disk   *small
 	told   []document.Recording
+	unsent bool // notices cannot be sent
 }
 
 // repairedLength is how long every file is that has been repaired.
@@ -207,9 +208,13 @@ func newSite(t *testing.T) *site {
 		New: func(c command.Command) (document.Recording, string) {
 			return document.NewRecording(c).Owned("this recorder", "bucket", 0), "a/name"
 		},
-		Tell: func(_ context.Context, r document.Recording) error {
+		Tell: func(ctx context.Context, id string) error {
+			if s.unsent {
+				return errAway
+			}
+			r, err := s.Documents.ByID(ctx, id)
 			s.told = append(s.told, r)
-			return nil
+			return err
 		},
 		Log: log,
 	}).Init()

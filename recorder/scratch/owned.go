@@ -101,6 +101,8 @@ type Note struct {
 	// answered.
 	File  string `json:"file,omitempty"`
 	Epoch int    `json:"epoch,omitempty"`
+	// Close says that whoever finds the directory has to bring the recording to its end: nobody else will.
+	Close bool `json:"close,omitempty"`
 }
 
 // Directory is where the files of one attempt at a recording grow.

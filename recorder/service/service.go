@@ -45,6 +45,14 @@ type Media interface {
 	Repair(ctx context.Context, path, repaired, container string) (time.Duration, error)
 }
 
+// Notices tell others of recordings that have come to their end.
+type Notices interface {
+	// Receivers names those who are to be told.
+	Receivers() []string
+	// Deliver tells one of them. The error says that it should be tried again.
+	Deliver(ctx context.Context, receiver string, r document.Recording) error
+}
+
 // World is what a recorder needs of the world.
 type World struct {
 	Rooms            recording.Rooms
@@ -54,8 +62,7 @@ type World struct {
 	Storage recovery.Storage
 	Media   Media
 	Disk    scratch.Disk
-	// Tell tells the receivers of notices about a final document, and returns when all of them have it.
-	Tell func(context.Context, document.Recording) error
+	Notices Notices
 	// Ready says whether this recorder could take another recording: LiveKit can be reached, and there are processors
 	// left.
 	Ready func() bool
@@ -69,11 +76,12 @@ type Recorder struct {
 	Recordings *recording.Recordings
 	Space      *scratch.Space
 
-	settings Settings
-	world    World
-	owned    *scratch.Owned
-	recovery *recovery.Recovery
-	worker   *worker.Worker
+	settings  Settings
+	world     World
+	documents ledger.Documents
+	owned     *scratch.Owned
+	recovery  *recovery.Recovery
+	worker    *worker.Worker
 }
 
 // New makes a recorder, and its directory on the disk.
@@ -84,7 +92,7 @@ func New(s Settings, w World) (*Recorder, error) {
 	}
 
 	documents, books := ledger.Documents{Store: w.Store}, &ledger.Ledger{Store: w.Store}
-	r := &Recorder{settings: s, world: w, owned: owned}
+	r := &Recorder{settings: s, world: w, documents: documents, owned: owned}
 	r.recovery = (&recovery.Recovery{
 		Storage:   w.Storage,
 		Documents: documents,
@@ -94,7 +102,7 @@ func New(s Settings, w World) (*Recorder, error) {
 		Work:      owned.Path,
 		Repair:    w.Media.Repair,
 		New:       s.Names.Document,
-		Tell:      w.Tell,
+		Tell:      r.tell,
 		Log:       w.Log,
 	}).Init()
 	r.Recordings = &recording.Recordings{
@@ -106,7 +114,7 @@ func New(s Settings, w World) (*Recorder, error) {
 			Ledger:    books,
 			Recovery:  r.recovery,
 			Scratch:   owned,
-			Tell:      w.Tell,
+			Tell:      r.tell,
 			Now:       w.Now,
 			Log:       w.Log,
 		},
@@ -132,6 +140,7 @@ func (r *Recorder) newWorker() *worker.Worker {
 		GiveUp:        r.Recordings.GiveUp,
 		Doubt:         func(id string) { r.Recordings.Check(id) },
 		Stop:          r.Recordings.Stop,
+		Notify:        r.notify,
 		MaxRecordings: r.settings.MaxRecordings,
 		Hold:          r.settings.Hold,
 		Ready:         r.Ready,

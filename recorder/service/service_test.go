@@ -23,6 +23,7 @@ import (
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
 	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
@@ -37,6 +38,13 @@ func (noMedia) Open(string, []mux.Stream) (parts.File, error) { return nil, errN
 func (noMedia) Repair(context.Context, string, string, string) (time.Duration, error) {
 	return 0, errNoMedia
 }
+
+// nobody wants to be told.
+type nobody struct{}
+
+func (nobody) Receivers() []string { return nil }
+
+func (nobody) Deliver(context.Context, string, document.Recording) error { return nil }
 
 // unreachable is a queue to which there is no connection.
 func unreachable() *queue.Queue {
@@ -66,6 +74,7 @@ func newRecorder(t *testing.T, root string) (*Recorder, error) {
 		Store:    &ledger.DirStore{Root: t.TempDir()},
 		Media:    noMedia{},
 		Disk:     scratch.OS{},
+		Notices:  nobody{},
 		Ready:    func() bool { return true },
 		Now:      time.Now,
 		Log:      log,

@@ -18,7 +18,6 @@ type Baton struct {
 	relinquish chan struct{}
 
 	mu       sync.Mutex // guards:
-	resting  func()     // gives up the place among those that run, once
 	messages []queue.Message
 	offering bool
 	offered  bool
@@ -31,7 +30,6 @@ func newBaton(q *queue.Queue, m queue.Message, recording string) *Baton {
 		queue:      q,
 		relinquish: make(chan struct{}),
 		messages:   []queue.Message{m},
-		resting:    func() {},
 	}
 }
 
@@ -45,20 +43,6 @@ func (b *Baton) Message() string {
 // Relinquished is closed when the recording is to be given to another recorder: this one shuts down, or has held the
 // message for nearly as long as SQS allows.
 func (b *Baton) Relinquished() <-chan struct{} { return b.relinquish }
-
-// Rest says that nothing is recorded any more: what is left to do takes no place that another recording could have.
-func (b *Baton) Rest() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.resting()
-}
-
-// whenResting has leave called when nothing is recorded any more.
-func (b *Baton) whenResting(leave func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.resting = leave
-}
 
 func (b *Baton) giveUp() {
 	b.mu.Lock()

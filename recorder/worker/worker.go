@@ -36,13 +36,20 @@ const (
 	hurriedCall = 3 * time.Second
 	// maxRetry is the longest pause before something that has failed is tried again.
 	maxRetry = 20 * time.Second
-	// stopTimeout bounds the carrying out of a stop, which others wait for; it is tried again.
+	// stopTimeout bounds the carrying out of a stop; it is tried again.
 	stopTimeout = 30 * time.Second
+	// noticeTimeout bounds one attempt to deliver a notice, maxNoticePause the time between two.
+	noticeTimeout  = 20 * time.Second
+	maxNoticePause = 15 * time.Minute
+	// maxControls is how many stops and notices are carried out at once, maxNotices how many notices: receivers that do
+	// not answer must not hold up stops.
+	maxControls = 20
+	maxNotices  = 5
 )
 
 // MaxReceives is the redrive policy of both queues (template.yaml): what has been received that often, and was not
 // deleted, goes to the dead-letter queue. That is more than half an hour also for messages that nobody gets to see,
-// because the answers to receives get lost.
+// because the answers to receives get lost; and a day for notices whose receiver is away.
 const MaxReceives = 100
 
 // MaxHold is the longest that a start message can be held: 10 minutes less than SQS allows.
@@ -76,8 +83,8 @@ type Worker struct {
 	GiveUp func(context.Context, command.Command) error
 	// Doubt is told about a recording whose message could not be held: somebody else may have it.
 	Doubt func(recording string)
-	// Stop does what a stop asks for.
-	Stop func(context.Context, command.Command) error
+	// Stop does what a stop asks for, Notify tells a receiver of a recording's end.
+	Stop, Notify func(context.Context, command.Command) error
 	// MaxRecordings is how many starts are held at most.
 	MaxRecordings int
 	// Hold is how long a start is held before its recording is handed over, at most [MaxHold].
@@ -122,18 +129,34 @@ func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) 
 		}
 		for _, m := range w.receive(ctx, w.Starts, w.MaxRecordings-len(slots)) {
 			slots <- struct{}{}
-			starts.Go(func() { w.start(force, m, func() { <-slots }) })
+			starts.Go(func() {
+				defer func() { <-slots }()
+				w.start(force, m)
+			})
 		}
 	}
 }
 
+// pollControls carries out what else there is. It does not wait for the slowest.
 func (w *Worker) pollControls(ctx context.Context) {
-	for ctx.Err() == nil {
-		var stops sync.WaitGroup
-		for _, m := range w.receive(ctx, w.Controls, queue.MaxBatch) {
-			stops.Go(func() { w.stop(ctx, m) })
+	var running sync.WaitGroup
+	defer running.Wait()
+	slots, notices := make(chan struct{}, maxControls), make(chan struct{}, maxNotices)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case slots <- struct{}{}:
 		}
-		stops.Wait()
+		<-slots // there was room for one; this goroutine is the only one that takes it
+
+		for _, m := range w.receive(ctx, w.Controls, maxControls-len(slots)) {
+			slots <- struct{}{}
+			running.Go(func() {
+				defer func() { <-slots }()
+				w.control(ctx, m, notices)
+			})
+		}
 	}
 }
 
@@ -155,10 +178,8 @@ func (w *Worker) receive(ctx context.Context, q *queue.Queue, limit int) []queue
 	return messages
 }
 
-// start carries a start through. Force ends it wherever it is. Leave gives up its place among those that run.
-func (w *Worker) start(force context.Context, m queue.Message, leave func()) {
-	leave = sync.OnceFunc(leave)
-	defer leave()
+// start carries a start through. Force ends it wherever it is.
+func (w *Worker) start(force context.Context, m queue.Message) {
 	c, ok := w.decode(m, w.Starts, command.Start)
 	if !ok {
 		return
@@ -171,7 +192,6 @@ func (w *Worker) start(force context.Context, m queue.Message, leave func()) {
 		return
 	}
 	defer w.holds.drop(baton)
-	baton.whenResting(leave)
 
 	ending := w.Start(force, c, baton)
 	if ending.Outcome == TryAgain && baton.receives() >= MaxReceives {
@@ -251,11 +271,44 @@ func (w *Worker) renewAll(ctx context.Context) {
 	}
 }
 
-func (w *Worker) stop(ctx context.Context, m queue.Message) {
-	c, ok := w.decode(m, w.Controls, command.Stop)
-	if !ok {
-		return
+// control carries out what is no start. Notices has an item for each that is being delivered.
+func (w *Worker) control(ctx context.Context, m queue.Message, notices chan struct{}) {
+	c, ok := w.decode(m, w.Controls, command.Stop, command.Notify)
+	switch {
+	case !ok:
+	case c.Action == command.Notify:
+		w.notify(ctx, m, c, notices)
+	default:
+		w.stop(ctx, m, c)
 	}
+}
+
+// notify delivers a notice. What cannot be delivered, or not now because too many others are, comes back later, to
+// whichever recorder there is then.
+func (w *Worker) notify(ctx context.Context, m queue.Message, c command.Command, notices chan struct{}) {
+	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "receiver": c.Receiver})
+	after := noticeAfter(m.Receives)
+	select {
+	case notices <- struct{}{}:
+		bounded, cancel := context.WithTimeout(ctx, noticeTimeout)
+		err := w.Notify(bounded, c)
+		cancel()
+		<-notices
+		if err == nil {
+			w.settle(ctx, log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
+			return
+		}
+		log.WithError(err).WithField("after", after.String()).Warn("notice could not be delivered, will be tried again")
+	default:
+	}
+
+	if ctx.Err() != nil {
+		after = 0 // another recorder can go on at once
+	}
+	w.settle(ctx, log, "release", func(ctx context.Context) error { return w.Controls.Release(ctx, m, after) })
+}
+
+func (w *Worker) stop(ctx context.Context, m queue.Message, c command.Command) {
 	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
@@ -269,6 +322,12 @@ func (w *Worker) stop(ctx context.Context, m queue.Message) {
 	w.settle(context.Background(), log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
 }
 
+// noticeAfter grows with the number of failures, from a second to a quarter of an hour: a receiver may be away for a
+// day.
+func noticeAfter(receives int) time.Duration {
+	return min(maxNoticePause, time.Second<<min(max(receives-1, 0), 12))
+}
+
 // retryAfter grows with the number of failures: 2, 4, 8 … at most 20 seconds.
 func retryAfter(receives int) time.Duration {
 	return min(maxRetry, time.Second<<min(max(receives, 1), 6))
@@ -276,9 +335,9 @@ func retryAfter(receives int) time.Duration {
 
 // decode reads a message. Garbage goes back to the queue at once, whose redrive policy moves it to the dead-letter
 // queue.
-func (w *Worker) decode(m queue.Message, q *queue.Queue, action command.Action) (command.Command, bool) {
+func (w *Worker) decode(m queue.Message, q *queue.Queue, actions ...command.Action) (command.Command, bool) {
 	c, err := command.Decode(m.Body)
-	if err == nil && c.Action != action {
+	if err == nil && !slices.Contains(actions, c.Action) {
 		err = errors.New("this command is on the wrong queue")
 	}
 	if err == nil {

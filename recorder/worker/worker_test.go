@@ -2,10 +2,13 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,20 +121,6 @@ func TestDrainingMakesMessagesVisibleAtOnce(t *testing.T) {
 	require.Equal(t, 1, again[0].Receives, "as a new message: recordings can be handed over any number of times")
 }
 
-// A receiver of notices that is away for a day would fill recorders with recordings that have long ended.
-func TestWhatOnlyRestsTakesNoPlace(t *testing.T) {
-	h := newHarness(t, 1)
-	h.send(t, "one")
-	<-h.begun
-	h.holds.batons[0].Rest()
-	h.send(t, "two")
-	<-h.begun
-	h.eventually(t, "0", "2")
-	h.results <- Ending{Outcome: Done}
-	h.results <- Ending{Outcome: Done}
-	h.eventually(t, "0", "0")
-}
-
 func TestLostStartIsLeftToItsNewOwner(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
@@ -230,6 +219,16 @@ func TestRetriesBackOff(t *testing.T) {
 		longest += retryAfter(n + 1)
 	}
 	require.Greater(t, longest, 30*time.Minute, "a stop outlives an outage of the bucket")
+
+	require.Equal(t, time.Second, noticeAfter(0))
+	require.Equal(t, time.Second, noticeAfter(1))
+	require.Equal(t, 8*time.Second, noticeAfter(4))
+	longest = 0
+	for n := range MaxReceives {
+		longest += noticeAfter(n + 1)
+	}
+	require.Greater(t, longest, 22*time.Hour, "a notice outlives a receiver that is away for a day")
+	require.Less(t, longest, 24*time.Hour)
 }
 
 // The queue hangs, and the recorder is about to be killed.
@@ -257,6 +256,62 @@ func TestLastCallsDoNotOutliveTheForcedEnd(t *testing.T) {
 	})
 }
 
+// Receivers that do not answer hold up neither stops nor each other for ever, and what could not be told comes again.
+func TestNoticesAreDeliveredBesideStops(t *testing.T) {
+	h := newHarness(t, 1)
+	stopped, told := make(chan string, 1), make(chan string, 10)
+	hangs, answers := make(chan struct{}, 100), make(chan struct{})
+	h.Stop = func(_ context.Context, c command.Command) error {
+		stopped <- c.Room
+		return nil
+	}
+	var failures atomic.Int32
+	h.Notify = func(ctx context.Context, c command.Command) error {
+		if c.Receiver == "hangs" {
+			hangs <- struct{}{}
+			select {
+			case <-answers:
+			case <-ctx.Done():
+			}
+			return errors.New("no answer")
+		}
+		if failures.Add(1) == 1 {
+			return errors.New("once")
+		}
+		told <- c.Recording
+		return nil
+	}
+
+	send := func(c command.Command) {
+		body, err := c.Encode()
+		require.NoError(t, err)
+		require.NoError(t, h.Controls.Send(t.Context(), body))
+	}
+	for range maxNotices {
+		send(command.NewNotify("RC_1", "hangs", time.Now()))
+	}
+	for range maxNotices {
+		<-hangs
+	}
+	send(command.NewNotify("RC_2", "answers", time.Now())) // there is no place for it yet
+	send(command.NewStop("room", "alice", time.Now()))
+	require.Equal(t, "room", <-stopped)
+	require.Empty(t, told)
+
+	close(answers)
+	require.Equal(t, "RC_2", <-told, "after a failure, too")
+	h.stop()
+	counts, err := h.client.GetQueueAttributes(t.Context(), &awssqs.GetQueueAttributesInput{
+		QueueUrl: &h.Controls.URL, AttributeNames: []types.QueueAttributeName{"All"},
+	})
+	require.NoError(t, err)
+	visible, err := strconv.Atoi(counts.Attributes["ApproximateNumberOfMessages"])
+	require.NoError(t, err)
+	inFlight, err := strconv.Atoi(counts.Attributes["ApproximateNumberOfMessagesNotVisible"])
+	require.NoError(t, err)
+	require.Equal(t, maxNotices, visible+inFlight, "those that hang wait for their turn")
+}
+
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
@@ -277,7 +332,7 @@ func TestStartThatFailsForTheLastTimeIsGivenUp(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			h.start(t.Context(), queue.Message{ID: "m", Body: body, Receives: receives}, func() {})
+			h.start(t.Context(), queue.Message{ID: "m", Body: body, Receives: receives})
 		}()
 		for _, ending := range endings {
 			<-h.begun
@@ -338,7 +393,7 @@ func (h *harness) receiveTwice(t *testing.T, body string) {
 	second, err := h.Starts.Receive(t.Context(), 1, visibility)
 	require.NoError(t, err)
 	require.Len(t, second, 1)
-	h.start(t.Context(), second[0], func() {})
+	h.start(t.Context(), second[0])
 	require.Len(t, h.messages(), 2)
 	require.Empty(t, h.begun)
 }

@@ -1,4 +1,5 @@
-// Package command is the contract between the Lambda and the recorders: the JSON that travels on the two SQS queues.
+// Package command is the contract between the Lambda and the recorders, and among these: the JSON that travels on the
+// two SQS queues.
 package command
 
 import (
@@ -18,14 +19,15 @@ import (
 // them on the queue for a recorder that knows it (and in the dead-letter queue, should there be none).
 const Version = 1
 
-// Action says what a command asks for. Starts and stops travel on different queues: a recorder that is full takes no
-// more starts, and goes on obeying stops.
+// Action says what a command asks for. Starts travel on a queue of their own: a recorder that is full takes no more of
+// them, and goes on obeying stops and delivering notices.
 type Action string
 
 // The actions.
 const (
-	Start Action = "start"
-	Stop  Action = "stop"
+	Start  Action = "start"
+	Stop   Action = "stop"
+	Notify Action = "notify" // a receiver is to be told of a recording's end
 )
 
 // Media limits a recording of camera and microphone to one of them.
@@ -55,8 +57,8 @@ type Command struct {
 	Action      Action    `json:"action"`
 	ID          string    `json:"id"`
 	RequestedAt time.Time `json:"requestedAt"`
-	// Recording is the id of the recording to start, or to stop. A stop without one stops every recording of the
-	// participant.
+	// Recording is the id of the recording to start, to stop, or to tell of. A stop without one stops every recording of
+	// the participant.
 	Recording   string `json:"recording,omitempty"`
 	Room        string `json:"room,omitempty"`
 	Participant string `json:"participant,omitempty"`
@@ -71,6 +73,8 @@ type Command struct {
 	Media Media  `json:"media,omitempty"`
 	// File is the template of the file's name, without extension; empty means the recorder's default.
 	File string `json:"file,omitempty"`
+	// Receiver names who is to be told, without saying where that is: recorders know.
+	Receiver string `json:"receiver,omitempty"`
 }
 
 // NewStart makes a start command for a new recording.
@@ -95,6 +99,18 @@ func NewStop(room, participant string, at time.Time) Command {
 		ID:          guid.New("CM_"),
 		Room:        room,
 		Participant: participant,
+		RequestedAt: at.UTC(),
+	}
+}
+
+// NewNotify makes a command to tell a receiver that a recording has ended.
+func NewNotify(recording, receiver string, at time.Time) Command {
+	return Command{
+		Version:     Version,
+		Action:      Notify,
+		ID:          guid.New("CM_"),
+		Recording:   recording,
+		Receiver:    receiver,
 		RequestedAt: at.UTC(),
 	}
 }

@@ -33,19 +33,34 @@ func (c Command) Validate() error {
 		return c.validateStart()
 	case Stop:
 		return c.validateStop()
+	case Notify:
+		return c.validateNotify()
 	default:
-		return fieldError("action", "is %q, allowed are start and stop", c.Action)
+		return fieldError("action", "is %q, allowed are start, stop and notify", c.Action)
 	}
 }
 
-func (c Command) validateStart() error {
-	if !validID(c.Recording) {
+func (c Command) validateNotify() error {
+	if err := validateID(c.Recording); err != nil {
+		return err
+	}
+	return ValidateName("receiver", c.Receiver)
+}
+
+func validateID(recording string) error {
+	if !validID(recording) {
 		return fieldError("recording", "must be a recording id: letters, digits, _ and -, at most 64")
+	}
+	return nil
+}
+
+func (c Command) validateStart() error {
+	if err := validateID(c.Recording); err != nil {
+		return err
 	}
 	if err := ValidateName("room", c.Room); err != nil {
 		return err
 	}
-
 	if err := ValidateName("participant", c.Participant); err != nil {
 		return err
 	}
@@ -66,8 +81,10 @@ func (c Command) validateStop() error {
 	if c.Lost && c.Session == "" {
 		return fieldError("lost", "says something about a session, which is missing")
 	}
-	if c.Recording != "" && !validID(c.Recording) {
-		return fieldError("recording", "must be a recording id: letters, digits, _ and -, at most 64")
+	if c.Recording != "" {
+		if err := validateID(c.Recording); err != nil {
+			return err
+		}
 	}
 
 	if c.Recording != "" && c.Room == "" && c.Participant == "" {
