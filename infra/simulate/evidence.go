@@ -42,7 +42,7 @@ func (f *fleet) gather() evidence {
 	}
 
 	objects, uploads := f.bucket.snapshot()
-	e.uploads = slices.DeleteFunc(uploads, f.orphaned)
+	e.uploads = slices.DeleteFunc(uploads, func(u *multipart) bool { return f.orphaned(u.writer) })
 	for key, o := range objects {
 		name := strings.TrimPrefix(key, directory+"/")
 		switch {
@@ -58,6 +58,7 @@ func (f *fleet) gather() evidence {
 
 		case path.Ext(key) == ".json" && !hidden(key):
 			e.document(key, o.body)
+		case strings.HasPrefix(name, ".tails/") && f.orphaned(o.writer):
 		default:
 			e.other = append(e.other, key)
 		}
@@ -105,12 +106,12 @@ func (e *evidence) document(key string, body []byte) {
 	}
 }
 
-// orphaned says of an upload that nobody can know of it: its recorder could reach the bucket, but did not hear its
-// answers, until its disk was lost. The bucket's lifecycle rule is for those (template.yaml).
-func (f *fleet) orphaned(u *multipart) bool {
+// orphaned says of uploads and tail objects of a recorder that nobody can know of them: it could reach the bucket, but
+// did not hear its answers, until its disk was lost. The bucket's lifecycle rules are for those (template.yaml).
+func (f *fleet) orphaned(writer string) bool {
 	for _, h := range f.hosts {
 		h.mu.Lock()
-		lost := slices.ContainsFunc(h.processes, func(r *running) bool { return r.name == u.writer && r.disk != h.disk })
+		lost := slices.ContainsFunc(h.processes, func(r *running) bool { return r.name == writer && r.disk != h.disk })
 		h.mu.Unlock()
 		if lost {
 			return true

@@ -128,7 +128,11 @@ func (r *Recovery) attempt(ctx context.Context, d scratch.Directory, note scratc
 	}
 
 	if note.Close {
-		if recording, err = r.conclude(ctx, recording, note); err != nil {
+		concluded, err := r.conclude(ctx, recording, note)
+		switch {
+		case err == nil:
+			recording = concluded
+		case !errors.Is(err, document.ErrSuperseded): // it is another recorder's to bring to its end by now
 			return err
 		}
 	}

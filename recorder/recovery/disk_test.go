@@ -106,6 +106,20 @@ func TestARecordingThatIsOverIsClosedAgain(t *testing.T) {
 	})
 }
 
+// What was to be closed by whoever finds the directory has been taken over before that.
+func TestWhatAnotherRecorderHasTakenOverIsItsToClose(t *testing.T) {
+	running(t, func(t *testing.T, s *site) {
+		c := start()
+		s.claimed(t, c, "dead", "owner")
+		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1, Close: true}, "part1.webm")
+		pass(10 * settleTime)
+		require.NoDirExists(t, d.Path)
+		require.Len(t, s.document(t, c).Parts, 1)
+		require.False(t, s.document(t, c).Final())
+		require.Empty(t, s.told)
+	})
+}
+
 func TestReceiversAreToldOfALatePart(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()

@@ -14,6 +14,7 @@ import (
 // both, for either may be the one that is left when the other is gone.
 type Baton struct {
 	recording  string
+	body       string // of all its messages
 	queue      *queue.Queue
 	relinquish chan struct{}
 
@@ -27,6 +28,7 @@ type Baton struct {
 func newBaton(q *queue.Queue, m queue.Message, recording string) *Baton {
 	return &Baton{
 		recording:  recording,
+		body:       m.Body,
 		queue:      q,
 		relinquish: make(chan struct{}),
 		messages:   []queue.Message{m},
@@ -62,7 +64,7 @@ func (b *Baton) Offer(ctx context.Context) error {
 	messages, offered := slices.Clone(b.messages), b.offered
 	b.offering = true // the new message may be here before the answer is
 	b.mu.Unlock()
-	if err := b.queue.Send(ctx, messages[0].Body); err != nil {
+	if err := b.queue.Send(ctx, b.body); err != nil {
 		return err
 	}
 
@@ -155,8 +157,9 @@ func (b *Baton) leave(ctx context.Context, owner string) (err error) {
 	return err
 }
 
-// release makes its messages visible to all recorders after a delay. If they are gone, because another recorder has
-// carried them out as far as it saw then, a new message takes their place: there is something left to do.
+// release makes its messages visible to all recorders after a delay. If they are gone, because the recording has been
+// offered, or because another recorder has carried them out as far as it saw then, a new message takes their place: there
+// is something left to do.
 func (b *Baton) release(ctx context.Context, after time.Duration) (err error) {
 	messages := b.held()
 	gone := 0
@@ -169,8 +172,8 @@ func (b *Baton) release(ctx context.Context, after time.Duration) (err error) {
 		}
 	}
 
-	if gone > 0 && gone == len(messages) {
-		return b.queue.Send(ctx, messages[0].Body)
+	if gone == len(messages) {
+		return b.queue.Send(ctx, b.body)
 	}
 	return err
 }

@@ -410,6 +410,20 @@ func TestAnOfferedStartIsAnotherAttempt(t *testing.T) {
 	h.eventually(t, "0", "0")
 }
 
+// Whoever has got it meanwhile may have found nothing to do yet.
+func TestAnOfferedStartThatFailsHereComesOnceMore(t *testing.T) {
+	h := newHarness(t, 1)
+	h.send(t, "room")
+	<-h.begun
+	require.NoError(t, h.holds.batons[0].Offer(t.Context()))
+	h.results <- Ending{Outcome: TryAgain}
+	for range 2 {
+		require.Equal(t, "room", (<-h.begun).Room)
+		h.results <- Ending{Outcome: Done}
+	}
+	h.eventually(t, "0", "0")
+}
+
 // messages are the ids of those that are held.
 func (h *harness) messages() (ids []string) {
 	h.holds.mu.Lock()
