@@ -158,8 +158,8 @@ func (b *Baton) leave(ctx context.Context, owner string) (err error) {
 }
 
 // release makes its messages visible to all recorders after a delay. If they are gone, because the recording has been
-// offered, or because another recorder has carried them out as far as it saw then, a new message takes their place: there
-// is something left to do.
+// offered, or because another recorder has carried them out as far as it saw then, a new message takes their place:
+// there is something left to do.
 func (b *Baton) release(ctx context.Context, after time.Duration) (err error) {
 	messages := b.held()
 	gone := 0
