@@ -127,12 +127,8 @@ func (r *Recovery) attempt(ctx context.Context, d scratch.Directory, note scratc
 		return err
 	}
 
-	if note.Close {
-		concluded, err := r.conclude(ctx, recording, note)
-		switch {
-		case err == nil:
-			recording = concluded
-		case !errors.Is(err, document.ErrSuperseded): // it is another recorder's to bring to its end by now
+	if note.Orphan {
+		if err := r.resume(ctx, recording, note); err != nil {
 			return err
 		}
 	}
@@ -140,6 +136,25 @@ func (r *Recovery) attempt(ctx context.Context, d scratch.Directory, note scratc
 		return nil
 	}
 	return r.Tell(ctx, recording.ID) // perhaps once more: of this state, or of an earlier one
+}
+
+// resume has a recorder go on with a recording that is nobody's but ours, or bring it to its end.
+func (r *Recovery) resume(ctx context.Context, recording document.Recording, note scratch.Note) error {
+	ours := recording.Owned(recording.Recorder, recording.Bucket, note.Epoch)
+	standing, err := r.Ledger.Standing(ctx, ours)
+	if err != nil || standing.Holding == ledger.Lost {
+		return err // somebody does already
+	}
+
+	for _, part := range recording.Parts {
+		if document.EpochOf(recording.File, part.Key) == note.Epoch && part.StartedAt != nil {
+			if err := r.Ledger.Seen(ctx, ours, "", *part.StartedAt); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return r.Send(ctx, note.Start)
 }
 
 // unlisted adds the parts of an attempt to the document that are in the bucket, and of which its recorder has not said
@@ -194,7 +209,7 @@ func (r *Recovery) claim(ctx context.Context, d scratch.Directory, note *scratch
 	}
 
 	note.File, note.Epoch = reserved.File, grant.Epoch
-	note.Close = grant.Verdict == ledger.Close // it is not wanted, and nobody has it
+	note.Orphan = grant.Verdict != ledger.Extra
 	return d.Make(*note)
 }
 
@@ -281,18 +296,4 @@ func (r *Recovery) index(ctx context.Context, part *document.Part, name string) 
 	if err := r.Index(ctx, part, stored); err != nil {
 		r.Log.WithError(err).WithField("key", part.Key).Warn("recovered file could not be given an index, it stays as it is")
 	}
-}
-
-// conclude brings a recording to its end that nobody else will.
-func (r *Recovery) conclude(ctx context.Context, recording document.Recording, note scratch.Note) (
-	document.Recording, error) {
-	owned := recording.Owned(recording.Recorder, recording.Bucket, note.Epoch)
-	final, err := r.Documents.Conclude(ctx, owned, reasonKilled, "")
-	if err != nil {
-		return final, fmt.Errorf("conclude recording: %w", err)
-	}
-	if _, err := r.Ledger.Close(ctx, final, nil); err != nil {
-		return final, fmt.Errorf("close recording: %w", err)
-	}
-	return final, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
@@ -57,7 +58,12 @@ func TestWhatWasBegunWithoutTheBucketGetsANumberAndAName(t *testing.T) {
 		require.Len(t, now.Parts, 1)
 		require.Equal(t, document.Completed, now.Parts[0].State)
 		require.WithinDuration(t, written.Add(-repairedLength), *now.Parts[0].StartedAt, time.Millisecond)
-		require.False(t, now.Final(), "the start is in the queue again: another recorder may go on")
+		require.False(t, now.Final(), "it may be wanted still")
+		require.Equal(t, []command.Command{c}, s.sent, "for nobody else has it, or its message")
+		look, err := s.Ledger.Look(t.Context(), ledger.Bid{Start: c})
+		require.NoError(t, err)
+		require.Equal(t, ledger.Record, look.Verdict)
+		require.Equal(t, now.Parts[0].StartedAt.UTC(), look.Began.UTC())
 	})
 }
 
@@ -80,10 +86,11 @@ func TestWhatWasBegunBesideItsOwnerIsKeptBesideItsParts(t *testing.T) {
 		standing, err := s.Ledger.Standing(t.Context(), r)
 		require.NoError(t, err)
 		require.Equal(t, ledger.Wanted, standing.Holding)
+		require.Empty(t, s.sent)
 	})
 }
 
-func TestARecordingThatIsOverIsClosedAgain(t *testing.T) {
+func TestARecordingThatWasOverIsSentToBeClosedAgain(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()
 		r := s.claimed(t, c, "owner")
@@ -100,23 +107,23 @@ func TestARecordingThatIsOverIsClosedAgain(t *testing.T) {
 		require.Len(t, now.Parts, 1)
 		require.NotEmpty(t, s.told)
 		require.Equal(t, document.Completed, s.told[len(s.told)-1].State)
+		require.Equal(t, []command.Command{c}, s.sent)
 		again, err := s.Ledger.Look(t.Context(), ledger.Bid{Start: c})
 		require.NoError(t, err)
-		require.Equal(t, ledger.Over, again.Verdict)
+		require.Equal(t, ledger.Close, again.Verdict)
 	})
 }
 
-// What was to be closed by whoever finds the directory has been taken over before that.
-func TestWhatAnotherRecorderHasTakenOverIsItsToClose(t *testing.T) {
+// It was nobody's when it got its number, and has been taken over since.
+func TestWhatAnotherRecorderHasTakenOverIsNotSentAgain(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()
 		s.claimed(t, c, "dead", "owner")
-		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1, Close: true}, "part1.webm")
+		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1, Orphan: true}, "part1.webm")
 		pass(10 * settleTime)
 		require.NoDirExists(t, d.Path)
 		require.Len(t, s.document(t, c).Parts, 1)
-		require.False(t, s.document(t, c).Final())
-		require.Empty(t, s.told)
+		require.Empty(t, s.sent)
 	})
 }
 

@@ -184,6 +184,7 @@ type site struct {
 	bucket *bucket
 	disk   *small
 	told   []document.Recording
+	sent   []command.Command
 	unsent bool // notices cannot be sent
 }
 
@@ -207,6 +208,10 @@ func newSite(t *testing.T) *site {
 		Repair:    repair,
 		New: func(c command.Command) (document.Recording, string) {
 			return document.NewRecording(c).Owned("this recorder", "bucket", 0), "a/name"
+		},
+		Send: func(_ context.Context, c command.Command) error {
+			s.sent = append(s.sent, c)
+			return nil
 		},
 		Tell: func(ctx context.Context, id string) error {
 			if s.unsent {

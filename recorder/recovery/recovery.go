@@ -71,6 +71,8 @@ type Recovery struct {
 	Repair func(ctx context.Context, path, repaired, container string) (time.Duration, error)
 	// New is the document of a recording of which only the start is known, and the file name that it should have.
 	New func(command.Command) (r document.Recording, file string)
+	// Send puts a start on the queue, once more.
+	Send func(context.Context, command.Command) error
 	// Tell sends notices of a recording's end on their way, also if its document has changed since the last ones.
 	Tell func(ctx context.Context, recording string) error
 	Log  logrus.FieldLogger

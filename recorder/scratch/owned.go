@@ -101,8 +101,8 @@ type Note struct {
 	// answered.
 	File  string `json:"file,omitempty"`
 	Epoch int    `json:"epoch,omitempty"`
-	// Close says that whoever finds the directory has to bring the recording to its end: nobody else will.
-	Close bool `json:"close,omitempty"`
+	// Orphan says that nobody else has the recording: whoever has stored the files sees to it that somebody gets it.
+	Orphan bool `json:"orphan,omitempty"`
 }
 
 // Directory is where the files of one attempt at a recording grow.

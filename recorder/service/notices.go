@@ -12,6 +12,15 @@ import (
 // errNotFinal says that a recording goes on: another recorder is about to bring it to its end.
 var errNotFinal = errors.New("the recording has not ended")
 
+// send puts a start on the queue, once more.
+func (r *Recorder) send(ctx context.Context, start command.Command) error {
+	body, err := start.Encode()
+	if err != nil {
+		return err
+	}
+	return r.world.Starts.Send(ctx, body)
+}
+
 // tell puts the notices of a recording's end on the control queue, one for each receiver. Whichever recorder gets one
 // delivers it, so that none is lost with a recorder.
 func (r *Recorder) tell(ctx context.Context, recording string) error {

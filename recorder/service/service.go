@@ -102,6 +102,7 @@ func New(s Settings, w World) (*Recorder, error) {
 		Work:      owned.Path,
 		Repair:    w.Media.Repair,
 		New:       s.Names.Document,
+		Send:      r.send,
 		Tell:      r.tell,
 		Log:       w.Log,
 	}).Init()
