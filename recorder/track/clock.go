@@ -1,9 +1,6 @@
 package track
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // slew bounds how fast a clock is corrected: 5 ms per second of sound cannot be heard, and 30 ms per second of
 // pictures, which is a millisecond of a frame's length, cannot be seen.
@@ -19,15 +16,18 @@ const (
 	// over at most twice longBaseline, since rates change with temperature.
 	leastBaseline = 15 * time.Second
 	longBaseline  = 5 * time.Minute
-	// discontinuity is by how much a timestamp must disagree with its packet's arrival to belong to a stream that began
-	// anew, whose timestamps have nothing to do with those before.
-	discontinuity = 10 * time.Second
+	// largestOwn is the largest difference that is surely a track's own, as a layer's step is: a larger one may be the
+	// publisher's clock that was set, which moves all tracks of the session.
+	largestOwn = 40 * time.Millisecond
+	// largestDelay is the most that a track without a report is believed to be late, all of its packets.
+	largestDelay = time.Second
 )
 
 // Clock maps the RTP timestamps of one track to the publisher's wall clock, by RTCP sender reports (RFC 3550 section
 // 6.4.1). Until the first report it goes by arrival: the packet with the least delay counts. From then on it follows
 // the reports, and between them the rate of the publisher's clock. Every correction after the first report is slewed,
-// so that time never jumps or runs backwards.
+// so that time never jumps or runs backwards. What is not this track's own, because the publisher's clock was set, goes
+// into the [Timebase]: sound and picture stay together.
 type Clock struct {
 	rate float64 // Hz
 	slew float64 // seconds per second, at most
@@ -36,12 +36,12 @@ type Clock struct {
 	anchored bool
 	synced   bool
 	anchor   anchor
+	heard    time.Duration // by how much the newest report's clock was ahead of this machine's when it came
 
 	// What the reports say: at timestamp reported, the anchor's line is wrong by level, which grows by skew.
-	reported     int64
-	level        time.Duration
-	skew         float64 // seconds per second
-	older, newer sample  // what the skew is measured from
+	reported int64
+	level    time.Duration
+	drift    drift
 
 	slewing slewing
 }
@@ -50,6 +50,12 @@ type Clock struct {
 type anchor struct {
 	rtp  int64
 	time time.Time
+}
+
+// drift is how much a clock's rate is off, and the reports that this is measured from.
+type drift struct {
+	skew         float64 // seconds per second
+	older, newer sample
 }
 
 // slewing is where a correction begins, which leads from what it was at a timestamp to what the reports say.
@@ -71,16 +77,15 @@ func NewClock(rate int64, slew float64, base *Timebase) *Clock {
 }
 
 // Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time, or if
-// the stream has begun anew.
+// the stream has begun anew: its timestamps have nothing to do then with those before.
 func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
-	at = c.base.fromLocal(at)
-	if c.anchored && at.Sub(c.At(rtp)).Abs() > discontinuity {
+	if c.anchored && !c.base.plausible(c.At(rtp), at) {
 		*c = Clock{
 			rate:     c.rate,
 			slew:     c.slew,
 			base:     c.base,
 			anchored: true,
-			anchor:   anchor{rtp, at},
+			anchor:   anchor{rtp, c.base.fromLocal(at)},
 			slewing:  slewing{from: rtp},
 		}
 		return
@@ -89,40 +94,66 @@ func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 	if c.synced || (c.anchored && asked) {
 		return
 	}
-	if !c.anchored || at.Before(c.linear(rtp)) {
+	if at = c.base.fromLocal(at); !c.anchored || at.Before(c.linear(rtp)) {
 		c.anchored, c.anchor = true, anchor{rtp, at}
 	}
 }
 
 // Report takes a sender report: timestamp rtp was wall-clock time ntp. Latest is the newest timestamp that the clock
-// has been asked for, whose time must not change any more; asked is false if there is none.
+// has been asked for, whose time must not change any more; asked is false if there is none. A report that says what
+// cannot be is ignored.
 func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bool) {
-	ntp = c.base.observe(ntp, arrived)
-	first := !c.synced
-	c.synced = true
-	if first && !asked {
-		c.anchored, c.anchor = true, anchor{rtp, ntp}
+	if !c.synced && !asked {
+		at := c.base.first(ntp, arrived)
+		c.synced, c.anchored, c.anchor = true, true, anchor{rtp, at}
 		c.slewing.from, c.reported = rtp, rtp
-		c.older, c.newer = sample{rtp, 0}, sample{rtp, 0}
+		c.drift.older, c.drift.newer = sample{rtp, 0}, sample{rtp, 0}
+		c.heard = ntp.Sub(arrived)
 		return
 	}
 
-	offset := ntp.Sub(c.linear(rtp))
+	c.attribute(rtp, ntp, arrived)
+	at, ok := c.base.observe(ntp, arrived)
+	if !ok {
+		return
+	}
+
+	offset := at.Sub(c.linear(rtp))
 	c.slewing = slewing{latest, c.correction(latest)}
-	if first {
-		c.level, c.older, c.newer = offset, sample{rtp, offset}, sample{rtp, offset}
+	if !c.synced {
+		c.synced, c.level, c.drift.older, c.drift.newer = true, offset, sample{rtp, offset}, sample{rtp, offset}
 	} else {
 		c.follow(sample{rtp, offset})
 	}
-
 	c.reported = rtp
+}
+
+// attribute sees whether a report's difference from what was expected of it is the session's, and tells the session
+// then. If the publisher's clock was set, the difference shows by arrival, too; if the track has changed its layer, it
+// does not. What has left before the first report of all has fixed what time it is.
+func (c *Clock) attribute(rtp int64, ntp, arrived time.Time) {
+	expected := c.linear(rtp).Add(c.correction(rtp))
+	if c.synced {
+		expected = c.linear(rtp).Add(c.target(rtp))
+	}
+	off := c.base.time(ntp).Sub(expected)
+	heard := ntp.Sub(arrived)
+	changed := heard - c.heard
+	c.heard = heard
+
+	switch {
+	case !c.base.knows(),
+		!c.synced && off.Abs() > largestDelay,
+		c.synced && off.Abs() > largestOwn && (changed-off).Abs() < changed.Abs():
+		c.base.move(-off)
+	}
 }
 
 // follow takes what a further report says.
 func (c *Clock) follow(now sample) {
 	predicted := c.target(now.rtp)
 	if off := now.offset - predicted; off.Abs() > step {
-		c.level, c.older, c.newer = now.offset, now, now // the rate is the same as before
+		c.level, c.drift.older, c.drift.newer = now.offset, now, now // the rate is the same as before
 		return
 	}
 	c.level = predicted + (now.offset-predicted)/2 // reports are a little noisy
@@ -130,12 +161,12 @@ func (c *Clock) follow(now sample) {
 }
 
 func (c *Clock) measureSkew(now sample) {
-	if baseline := c.span(now.rtp - c.older.rtp); baseline >= leastBaseline {
-		skew := (now.offset - c.older.offset).Seconds() / baseline.Seconds()
-		c.skew = max(-maxSkew, min(maxSkew, skew))
+	if baseline := c.span(now.rtp - c.drift.older.rtp); baseline >= leastBaseline {
+		skew := (now.offset - c.drift.older.offset).Seconds() / baseline.Seconds()
+		c.drift.skew = max(-maxSkew, min(maxSkew, skew))
 	}
-	if c.span(now.rtp-c.newer.rtp) >= longBaseline {
-		c.older, c.newer = c.newer, now
+	if c.span(now.rtp-c.drift.newer.rtp) >= longBaseline {
+		c.drift.older, c.drift.newer = c.drift.newer, now
 	}
 }
 
@@ -153,7 +184,7 @@ func (c *Clock) span(ticks int64) time.Duration {
 
 // target is the correction that the reports ask for.
 func (c *Clock) target(rtp int64) time.Duration {
-	return c.level + time.Duration(float64(c.span(rtp-c.reported))*c.skew)
+	return c.level + time.Duration(float64(c.span(rtp-c.reported))*c.drift.skew)
 }
 
 func (c *Clock) correction(rtp int64) time.Duration {
@@ -162,72 +193,4 @@ func (c *Clock) correction(rtp int64) time.Duration {
 	}
 	limit := time.Duration(float64(c.span(rtp-c.slewing.from)) * c.slew)
 	return c.slewing.old + max(-limit, min(limit, c.target(rtp)-c.slewing.old))
-}
-
-// A publisher's clock that is off by more than these was set anew, or is another device's: the recording's time goes
-// on by this machine's clock then. Within a session a report may come late; between two sessions nothing else
-// explains it.
-const (
-	clockStep    = 3 * time.Second
-	sessionClock = 500 * time.Millisecond
-)
-
-// Timebase relates the publisher's clock to this machine's, for all tracks of one session of a participant: for
-// tracks that have no sender report yet while another one has, and for clocks that jump.
-type Timebase struct {
-	mu     sync.Mutex
-	known  bool
-	offset time.Duration // publisher − local, as seen by the least delayed report
-	shift  time.Duration // is added to the publisher's times
-	before *Timebase     // of the participant's earlier session
-}
-
-// Next makes the timebase of the participant's next session: the same person, perhaps at another device.
-func (b *Timebase) Next() *Timebase { return &Timebase{before: b} }
-
-// observe takes a report, and returns its time on the recording's time line.
-func (b *Timebase) observe(ntp, arrived time.Time) time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	offset := ntp.Add(b.shift).Sub(arrived)
-	switch expected, tolerance := b.expected(); {
-	case tolerance > 0 && (offset-expected).Abs() > tolerance:
-		b.shift += expected - offset
-		b.known, b.offset = true, expected
-	case !b.known || offset > b.offset:
-		b.known, b.offset = true, offset
-	}
-
-	b.before = nil // has said what it knows
-	return ntp.Add(b.shift)
-}
-
-// expected is the offset that a report should have, give or take the tolerance; 0 if nothing is known.
-func (b *Timebase) expected() (offset, tolerance time.Duration) {
-	if b.known {
-		return b.offset, clockStep
-	}
-	if offset, known := b.before.Offset(); known {
-		return offset, sessionClock
-	}
-	return 0, 0
-}
-
-// Offset is by how much the recording's time line, which is the publisher's clock unless that has jumped, is ahead of
-// this machine's clock; the way of the packets included.
-func (b *Timebase) Offset() (offset time.Duration, known bool) {
-	if b == nil {
-		return 0, false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.known && b.before != nil {
-		return b.before.Offset()
-	}
-	return b.offset, b.known
-}
-
-func (b *Timebase) fromLocal(at time.Time) time.Time {
-	offset, _ := b.Offset()
-	return at.Add(offset)
 }

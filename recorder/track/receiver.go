@@ -141,7 +141,7 @@ func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
 	}
 
 	rtp := r.packets.assembler.clock.near(report.RTPTime)
-	r.times.clock.Report(rtp, ntpTime(report.NTPTime), time.Now(), r.times.latest, r.times.settled)
+	r.times.clock.Report(rtp, ntpTime(report.NTPTime), steady(time.Now()), r.times.latest, r.times.settled)
 }
 
 // Synced says that times are exact: a sender report has been seen. LiveKit sends one every 3 seconds.
@@ -198,7 +198,7 @@ func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 		if !r.packets.assembler.clock.started {
 			r.packets.assembler.clock.extend(p.Timestamp)
 		}
-		r.times.clock.Arrived(r.packets.assembler.clock.near(p.Timestamp), now, r.times.settled)
+		r.times.clock.Arrived(r.packets.assembler.clock.near(p.Timestamp), steady(now), r.times.settled)
 	}
 }
 
