@@ -30,6 +30,7 @@ type bucket struct {
 	pause   time.Duration // before each answer
 	silent  time.Time     // until when there is none
 	calls   int
+	reads   func(key string) error // is asked before anything is read
 }
 
 func newBucket(root string) *bucket {
@@ -78,6 +79,11 @@ func (b *bucket) call(ctx context.Context) error {
 func (b *bucket) Get(ctx context.Context, key string) ([]byte, string, error) {
 	if err := b.call(ctx); err != nil {
 		return nil, "", err
+	}
+	if b.reads != nil {
+		if err := b.reads(key); err != nil {
+			return nil, "", err
+		}
 	}
 	return b.Store.Get(ctx, key)
 }

@@ -1,6 +1,8 @@
 package recording
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +81,32 @@ func TestWhoHasLostARecordingLeavesItToItsOwner(t *testing.T) {
 		now := w.document(c)
 		require.Equal(t, "two", now.Recorder)
 		require.Equal(t, []document.State{document.Completed, document.Active}, states(now))
+	})
+}
+
+// The final document is written, the ledger cannot be told, and then another recorder has the recording.
+func TestWhoIsOvertakenWhileConcludingLeavesItToItsOwner(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		h := one.record(c)
+		pass(10 * time.Second)
+		one.stop(c)
+		books, documents := &ledger.Ledger{Store: w.bucket.Store}, ledger.Documents{Store: w.bucket.Store}
+		w.bucket.reads = func(key string) error {
+			there, err := documents.ByID(t.Context(), c.Recording)
+			if err != nil || !strings.HasPrefix(key, ".ledger/") || !there.Final() {
+				return err
+			}
+			w.bucket.reads = nil
+			grant, err := books.Bid(t.Context(), ledger.Bid{Start: c, Owner: "two", Attempt: "two", At: time.Now()})
+			if err == nil {
+				err = documents.Save(t.Context(), there.Owned("two", "bucket", grant.Epoch).Running(there.Parts))
+			}
+			return errors.Join(errAway, err)
+		}
+		require.Equal(t, LeftToOwner, h.within(time.Minute).Outcome)
+		require.Equal(t, "two", w.document(c).Recorder)
+		require.Empty(t, one.leaves())
 	})
 }
 

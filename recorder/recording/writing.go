@@ -119,7 +119,7 @@ func (c *course) conclude() {
 		known = append([]string{}, c.state.Sessions...)
 	}
 	c.tasks.writes.post(func(ctx context.Context) {
-		closing := ledger.NotOurs
+		var closing ledger.Closing
 		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) error {
 			final, err := c.job.all.World.Documents.Conclude(ctx, now, how.Reason, unrecordable)
 			if err != nil {
@@ -136,8 +136,10 @@ func (c *course) conclude() {
 		switch {
 		case errors.Is(err, document.ErrUnfinished):
 			c.inbox.post(Unfinished{})
-		case err == nil || hopeless(err):
+		case err == nil:
 			c.inbox.post(Concluded{closing})
+		case hopeless(err):
+			c.inbox.post(Concluded{ledger.NotOurs})
 		}
 	})
 }
