@@ -205,8 +205,12 @@ func (m media) Write(_ int, _ time.Duration, _ bool, data []byte) error {
 	return err
 }
 
-func (m media) Close(context.Context) error { return m.File.Close() }
-func (m media) Complaints() string          { return "" }
+// Close ends the file, by the clock of the bubble.
+func (m media) Close(context.Context) error {
+	return errors.Join(m.File.Close(), os.Chtimes(m.Name(), time.Time{}, time.Now()))
+}
+
+func (m media) Complaints() string { return "" }
 
 // repairedLength is how long every file is that has been repaired.
 const repairedLength = 7 * time.Second

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/command"
@@ -130,7 +131,7 @@ func (c *course) run(ctx context.Context) Result {
 	c.feed = newFeed(func() Following {
 		return c.job.all.World.Rooms.Follow(c.job.start.Room, interest(c.job.start), c.job.log)
 	}, c.composer(c.tasks.ctx), c.inbox.post, c.job.log)
-	c.task(c.feed.run)
+	c.task(func(ctx context.Context) { c.feed.run(ctx, c.tasks.end) })
 	c.task(c.write)
 
 	var effects []Effect
@@ -141,7 +142,7 @@ func (c *course) run(ctx context.Context) Result {
 	defer ticker.Stop()
 	for rounds := 0; c.state.Phase != Over; {
 		select {
-		case <-ctx.Done():
+		case <-c.tasks.ctx.Done():
 			return Result{Outcome: TryAgain}
 		case <-relinquished:
 			relinquished = nil
@@ -171,13 +172,18 @@ func (c *course) finish() {
 		clear = c.job.directory.Drop
 	}
 	if err := clear(); err != nil {
-		c.job.log.WithError(err).Warn("files stay on the disk, the next recorder on it will store them")
+		c.job.log.WithError(err).Warn("files stay on the disk, and will be stored later")
+		c.job.all.World.Recovery.Later(c.job.directory)
 	}
 }
 
-// task runs something beside the course, until the course ends.
+// task runs something beside the course, until the course ends. A fault in it ends the course.
 func (c *course) task(do func(context.Context)) {
-	c.tasks.wg.Go(func() { do(c.tasks.ctx) })
+	c.tasks.wg.Go(func() {
+		if guard.Run(c.job.log, "carry a recording through", func() { do(c.tasks.ctx) }) != nil {
+			c.tasks.end()
+		}
+	})
 }
 
 // insisting runs something that has to succeed, beside the course.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/room"
 )
@@ -69,11 +70,17 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// run works until ctx is done.
-func (f *feed) run(ctx context.Context) {
+// run works until ctx is done. A fault in it ends everything, before the open part is ended.
+func (f *feed) run(ctx context.Context, end func()) {
+	if guard.Run(f.log, "feed a recording", func() { f.work(ctx) }) != nil {
+		end()
+	}
+	f.stop()
+}
+
+func (f *feed) work(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	defer f.stop()
 	for {
 		var events <-chan room.Event
 		if f.following != nil {
@@ -157,7 +164,9 @@ func (f *feed) finish(ctx context.Context) {
 // stop ends the open part, whose file nobody will store: it lies on the disk.
 func (f *feed) stop() {
 	f.leave()
-	f.composer.Close(time.Now())
+	if guard.Run(f.log, "end a part", func() { f.composer.Close(time.Now()) }) != nil {
+		f.composer.Abandon()
+	}
 	_ = f.composer.Wait(context.Background()) // what is not stored has been logged
 }
 

@@ -114,7 +114,7 @@ func TestADuplicateLeavesNothing(t *testing.T) {
 			one, two, first, second, winner, loser = two, one, second, first, loser, winner
 		}
 
-		require.Equal(t, Done, loser.within(time.Second).Outcome)
+		require.Equal(t, Refused, loser.within(time.Second).Outcome)
 		require.Empty(t, two.leaves())
 		require.Equal(t, document.Failed, w.document(second).State)
 		require.Equal(t, reasonDuplicate+first.Recording, w.document(second).Reason)
@@ -129,7 +129,7 @@ func TestAStopThatOvertakesItsStartIsObeyed(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), start()
 		require.NoError(t, one.Stop(t.Context(), command.NewStop("room", "alice", time.Now())))
-		require.Equal(t, Done, one.record(c).within(soon).Outcome)
+		require.Equal(t, Refused, one.record(c).within(soon).Outcome)
 		require.Equal(t, reasonVoid, w.document(c).Reason)
 		require.Empty(t, w.bucket.media())
 		require.Empty(t, w.livekit.subjects, "nobody has to go there")

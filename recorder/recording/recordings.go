@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recovery"
@@ -103,16 +104,20 @@ type Recordings struct {
 // Record does what a start asks for, and returns when this recorder's hold on the recording has ended. The recording
 // ends by itself, or when the baton is to be given up; ctx ends it at once, wherever it is.
 func (r *Recordings) Record(ctx context.Context, start command.Command, baton Baton) Result {
-	c := newCourse(r, start, baton, int(r.attempts.Add(1)))
-	r.mu.Lock()
-	r.running = append(r.running, c)
-	r.mu.Unlock()
-	defer func() {
+	result := Result{Outcome: TryAgain} // should the code have a fault: as if this recorder had been killed
+	_ = guard.Run(r.World.Log.WithField("recording", start.Recording), "carry a recording through", func() {
+		c := newCourse(r, start, baton, int(r.attempts.Add(1)))
 		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.running = slices.DeleteFunc(r.running, func(other *course) bool { return other == c })
-	}()
-	return c.run(ctx)
+		r.running = append(r.running, c)
+		r.mu.Unlock()
+		defer func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.running = slices.DeleteFunc(r.running, func(other *course) bool { return other == c })
+		}()
+		result = c.run(ctx)
+	}) // has been logged
+	return result
 }
 
 // Running is how many recordings there are at the moment.

@@ -69,6 +69,7 @@ type Outcome string
 // The outcomes.
 const (
 	Done        Outcome = "done"              // the document is final: the message can be deleted
+	Refused     Outcome = "refused"           // there is nothing to record: so can the message be that said so
 	Offered     Outcome = "offered"           // other recorders go on with it
 	LeftToOwner Outcome = "left to its owner" // another recorder has it, and a message of its own
 	TryAgain    Outcome = "try again"         // nothing has come of it here: the message goes back to the queue

@@ -271,10 +271,11 @@ func (m *move) granted(e Granted) {
 }
 
 func (m *move) refused(g ledger.Grant) {
-	m.state.Phase, m.state.Ending = Concluding, Ending{Outcome: Done}
+	m.state.Phase, m.state.Ending = Concluding, Ending{Outcome: Refused}
 	m.do(Leave{}, Discard{})
 	switch g.Verdict {
 	case ledger.Over:
+		m.state.Ending.Outcome = Done
 		m.do(Tell{}) // the message is still there: whoever had it may not have come to that
 	case ledger.Duplicate:
 		m.do(Dismiss{reasonDuplicate + g.Current})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -36,10 +37,16 @@ func (r *Recovery) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.work.more: // soon, before another recorder makes files of what is in the bucket
+			next.Reset(settleTime)
+			continue
 		case <-next.C:
 		}
 
 		pause := diskInterval
+		if errors.Is(r.leftover(ctx), errGrowing) {
+			pause = settleTime
+		}
 		err := scratch.Abandoned(r.Disk, r.Root, func(left *scratch.Owned) {
 			if errors.Is(r.abandoned(ctx, left), errGrowing) {
 				pause = settleTime
@@ -52,8 +59,35 @@ func (r *Recovery) Run(ctx context.Context) {
 	}
 }
 
+// Later has files stored that an attempt of this recorder has left: it was cut off, or its recording was refused.
+func (r *Recovery) Later(d scratch.Directory) {
+	r.work.mu.Lock()
+	defer r.work.mu.Unlock()
+	r.work.later = append(r.work.later, d)
+
+	select {
+	case r.work.more <- struct{}{}:
+	default:
+	}
+}
+
+// leftover stores what this recorder's own attempts have left.
+func (r *Recovery) leftover(ctx context.Context) error {
+	r.work.mu.Lock()
+	all := slices.Clone(r.work.later)
+	r.work.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
+	defer cancel()
+	done, err := r.attempts(ctx, all)
+	r.work.mu.Lock()
+	defer r.work.mu.Unlock()
+	r.work.later = slices.DeleteFunc(r.work.later, func(d scratch.Directory) bool { return slices.Contains(done, d) })
+	return err
+}
+
 // abandoned stores what one recorder has left. What could not be stored stays on the disk, and comes again.
-func (r *Recovery) abandoned(ctx context.Context, left *scratch.Owned) (all error) {
+func (r *Recovery) abandoned(ctx context.Context, left *scratch.Owned) error {
 	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
 	defer cancel()
 	log := r.Log.WithField("directory", left.Path)
@@ -63,18 +97,28 @@ func (r *Recovery) abandoned(ctx context.Context, left *scratch.Owned) (all erro
 		return err
 	}
 
-	for _, directory := range attempts {
+	_, err = r.attempts(ctx, attempts)
+	return err
+}
+
+// attempts stores the files of attempts that have ended. It returns the directories in which nothing is left.
+func (r *Recovery) attempts(ctx context.Context, directories []scratch.Directory) (
+	done []scratch.Directory, all error) {
+	for _, directory := range directories {
 		log := r.Log.WithField("directory", directory.Path)
 		err := r.directory(ctx, directory, log)
 		if err == nil {
 			err = directory.Clear()
 		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errGrowing) {
-			log.WithError(err).Error("files of a recorder that has ended could not be stored, will be tried again")
+		switch {
+		case err == nil:
+			done = append(done, directory)
+		case ctx.Err() == nil && !errors.Is(err, errGrowing):
+			log.WithError(err).Error("files that were left on the disk could not be stored, will be tried again")
 		}
 		all = errors.Join(all, err)
 	}
-	return all
+	return done, all
 }
 
 // directory stores the files of one attempt at a recording, and tells the recording's document, and those who want to
@@ -96,7 +140,7 @@ func (r *Recovery) directory(ctx context.Context, d scratch.Directory, log logru
 		if err := r.settled(d); err != nil {
 			return err
 		}
-		log.Warn("a recorder has ended here before everything was stored: storing what it has left")
+		log.Warn("storing files that were left on the disk")
 	}
 	if note.Epoch == 0 {
 		if err := r.claim(ctx, d, &note); err != nil {

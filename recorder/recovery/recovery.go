@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -77,20 +78,29 @@ type Recovery struct {
 	Tell func(ctx context.Context, recording string) error
 	Log  logrus.FieldLogger
 
+	work *work
+}
+
+// work is what is being done, and what is to be done later.
+type work struct {
 	busy chan struct{} // has one item while a part is being finished
+
+	mu    sync.Mutex
+	later []scratch.Directory // of attempts of this recorder itself that have ended, and have left files
+	more  chan struct{}       // readable when there is one more
 }
 
 // Init must be called before anything else.
 func (r *Recovery) Init() *Recovery {
-	r.busy = make(chan struct{}, 1)
+	r.work = &work{busy: make(chan struct{}, 1), more: make(chan struct{}, 1)}
 	return r
 }
 
 // one waits until nothing else is being finished, or ctx is done.
 func (r *Recovery) one(ctx context.Context) (release func(), err error) {
 	select {
-	case r.busy <- struct{}{}:
-		return func() { <-r.busy }, nil
+	case r.work.busy <- struct{}{}:
+		return func() { <-r.work.busy }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

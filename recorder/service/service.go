@@ -155,6 +155,7 @@ func (r *Recorder) Ready() bool { return r.world.Ready() && !r.Space.Full() }
 // outcomes are what becomes of a message, by how the hold on its recording has ended.
 var outcomes = map[recording.Outcome]worker.Outcome{
 	recording.Done:        worker.Done,
+	recording.Refused:     worker.Refused,
 	recording.Offered:     worker.Offered,
 	recording.LeftToOwner: worker.Left,
 	recording.TryAgain:    worker.TryAgain,

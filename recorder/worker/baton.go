@@ -141,9 +141,9 @@ func (b *Baton) delete(ctx context.Context) (err error) {
 	return err
 }
 
-// leave leaves the recording to the recorder that holds the message with that id. The first message is not needed any
-// more then. Those that have come since may be what is left of that recorder's, if it has offered the recording
-// meanwhile: whoever gets them finds out.
+// leave leaves the recording to the recorder that holds the message with that id, or to nobody. The first message is
+// not needed any more then. Those that have come since may have been sent because something has changed, or be what is
+// left of that recorder's: whoever gets them finds out.
 func (b *Baton) leave(ctx context.Context, owner string) (err error) {
 	for n, m := range b.held() {
 		switch {

@@ -61,6 +61,7 @@ type Outcome int
 // The outcomes.
 const (
 	Done     Outcome = iota // its work is done, durably: delete it
+	Refused                 // it asks for nothing that is wanted: delete it
 	Offered                 // other recorders are to have it
 	Left                    // another recorder has the recording, by a message of its own: this one is not needed
 	TryAgain                // nothing has come of it here
@@ -217,6 +218,8 @@ func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton,
 	switch ending.Outcome {
 	case Done:
 		w.settle(force, log, "delete", baton.delete)
+	case Refused:
+		w.settle(force, log, "delete", func(ctx context.Context) error { return baton.leave(ctx, "") })
 	case Offered:
 		if len(baton.held()) == 0 {
 			return // it has been

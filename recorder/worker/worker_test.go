@@ -384,6 +384,18 @@ func TestWhatIsLeftToItsOwnerKeepsAMessage(t *testing.T) {
 	}
 }
 
+// The second message may have been sent because something has changed since the first one was judged.
+func TestOnlyTheMessageThatWasRefusedGoes(t *testing.T) {
+	h := newHarness(t, 1)
+	body, err := command.NewStart("room", "alice", time.Now()).Encode()
+	require.NoError(t, err)
+	h.receiveTwice(t, body)
+	h.results <- Ending{Outcome: Refused}
+	require.Equal(t, "room", (<-h.begun).Room)
+	h.results <- Ending{Outcome: Done}
+	h.eventually(t, "0", "0")
+}
+
 // receiveTwice has a start come in two messages, the second when the first is held.
 func (h *harness) receiveTwice(t *testing.T, body string) {
 	t.Helper()

@@ -20,6 +20,9 @@ var ErrSuperseded = errors.New("another recorder has taken this recording over")
 // ErrUnfinished says that a document cannot be final yet: it has a part of which nobody has said what became of it.
 var ErrUnfinished = errors.New("a part of the recording has not come to its end")
 
+// Begun says that something has come of a recording, if only files that nobody has told the end of yet.
+func (r Recording) Begun() bool { return r.State != Requested || len(r.Parts) > 0 }
+
 // Unfinished says that what has become of a part is not known.
 func (r Recording) Unfinished() bool {
 	return slices.ContainsFunc(r.Parts, func(p Part) bool { return !p.Final() })

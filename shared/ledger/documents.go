@@ -144,13 +144,13 @@ func (d Documents) Amend(ctx context.Context, r document.Recording, parts []docu
 func (d Documents) Dismiss(ctx context.Context, id, reason string) error {
 	existing, err := d.ByID(ctx, id)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && existing.State != document.Requested:
+	case errors.Is(err, ErrNotFound), err == nil && existing.Begun():
 		return nil
 	case err != nil:
 		return err
 	}
 	_, err = d.change(ctx, existing, func(there document.Recording) (document.Recording, error) {
-		if there.State != document.Requested {
+		if there.Begun() {
 			return there, nil
 		}
 		return there.Dismissed(reason), nil

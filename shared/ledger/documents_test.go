@@ -106,6 +106,19 @@ func TestOnlyWhatNothingHasComeOfIsDismissed(t *testing.T) {
 	}
 }
 
+// What a recorder has left on its disk was stored while another one took the start for a duplicate.
+func TestARecordingThatHasFilesIsNotDismissed(t *testing.T) {
+	d := Documents{Store: &DirStore{Root: t.TempDir()}}
+	r, err := d.Reserve(t.Context(), document.NewRecording(command.NewStart("room", "alice", time.Now())), "file")
+	require.NoError(t, err)
+	_, err = d.Amend(t.Context(), r, []document.Part{{Key: "file.webm", State: document.Completed}})
+	require.NoError(t, err)
+	require.NoError(t, d.Dismiss(t.Context(), r.ID, "no"))
+	r, err = d.ByID(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.Equal(t, document.Requested, r.State)
+}
+
 func TestARecordingThatBeginsMeanwhileIsNotDismissed(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
