@@ -261,3 +261,25 @@ func TestNoticesThatCannotBeSentAreSentLater(t *testing.T) {
 		require.Equal(t, []document.Recording{w.document(c)}, w.told())
 	})
 }
+
+// The places of its recorder were given to others while a start waited for somebody.
+func TestWhoComesLateToAFullRecorderIsLeftToAnother(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		w.livekit.goes()
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		h := one.record(c)
+		pass(time.Minute)
+		require.True(t, h.rests.Load())
+		h.full.Store(true)
+		w.livekit.comes("S2")
+		pass(time.Second)
+		require.EqualValues(t, 1, h.offers.Load())
+		next := two.record(c)
+		require.Equal(t, Offered, h.within(soon).Outcome)
+		pass(10 * time.Second)
+		two.stop(c)
+		require.Equal(t, Done, next.within(soon).Outcome)
+		require.Equal(t, document.Completed, w.document(c).State)
+		require.False(t, next.rests.Load())
+	})
+}

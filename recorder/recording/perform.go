@@ -58,6 +58,12 @@ func (c *course) performSlowly(effect Effect) {
 		c.dismiss(e.Reason)
 	case Tell:
 		c.tell()
+	case Rest:
+		c.job.baton.Rest()
+	case Wake:
+		if !c.job.baton.Wake() { // others have taken the places meanwhile
+			c.inbox.post(Relinquish{})
+		}
 	case End: // [course.run] sees it
 	}
 }

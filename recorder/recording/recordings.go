@@ -79,6 +79,10 @@ type Baton interface {
 	Message() string
 	// Offer gives the start to other recorders, while this one goes on.
 	Offer(context.Context) error
+	// Rest gives up the recording's place among those that this recorder can have at once, if it can do without. Wake
+	// takes one again, if there is one.
+	Rest()
+	Wake() bool
 	// Relinquished is closed when the recording is to be given to another recorder.
 	Relinquished() <-chan struct{}
 }

@@ -120,6 +120,10 @@ type Policy struct {
 	HandOver time.Duration
 }
 
+// restAfter is how long a start waits in the room for somebody who has not been there yet, before it gives up its place
+// among the recordings that this recorder can have at once.
+const restAfter = 3 * time.Second
+
 // since returns the policy for a start that has waited for its participant for a while already, at other recorders: it
 // does not begin to wait anew. Those who come just then are still met.
 func (p Policy) since(waited time.Duration) Policy {
@@ -196,6 +200,7 @@ const (
 	HeadStartTimer Timer = "head start" // the bucket should have answered by then
 	ConnectTimer   Timer = "connect"    // the bot must be in the room by then
 	AbsenceTimer   Timer = "absence"    // the participant must be there by then
+	RestTimer      Timer = "rest"       // who waits for somebody for longer takes no place from those who are there
 	OutageTimer    Timer = "outage"     // LiveKit must be back by then
 	MaximumTimer   Timer = "maximum"    // the recording's longest duration
 	PatienceTimer  Timer = "patience"   // with a successor that does not come
@@ -209,6 +214,9 @@ type (
 	// Join brings the bot into the room, and back whenever it is out of it; Leave ends that.
 	Join  struct{}
 	Leave struct{}
+	// Rest gives up the recording's place on this recorder while it waits for somebody, Wake takes one again.
+	Rest struct{}
+	Wake struct{}
 	// Discard drops what has come meanwhile: somebody else records it, or nobody is to.
 	Discard struct{}
 	// Look asks the ledger what a bid would come to; Bid makes one: again and again, until there is an answer.

@@ -83,6 +83,9 @@ func (m *move) observe(e Event) {
 		m.state.Connected = true
 		m.do(Disarm{ConnectTimer}, Disarm{OutageTimer})
 		m.awaitParticipant()
+		if m.absent() {
+			m.do(Arm{RestTimer, restAfter})
+		}
 	case OutOfRoom:
 		if !m.state.Connected {
 			return // has not been there yet: another timer runs
@@ -94,6 +97,9 @@ func (m *move) observe(e Event) {
 		// Whether the participant is away cannot be known meanwhile.
 		m.do(Disarm{AbsenceTimer}, Arm{OutageTimer, m.policy.RejoinWindow})
 	case Joined:
+		if m.absent() {
+			m.do(Disarm{RestTimer}, Wake{})
+		}
 		m.state.Presence = Present
 		m.know(e.Session)
 		m.do(Disarm{AbsenceTimer})
@@ -106,6 +112,9 @@ func (m *move) observe(e Event) {
 		m.state.Unrecordable = e.MIME
 	}
 }
+
+// absent says that nobody has been there yet, at any recorder.
+func (m *move) absent() bool { return m.state.Presence == NeverSeen && !m.state.Began }
 
 func (m *move) firstFrame() {
 	m.state.Heard = true
@@ -369,6 +378,10 @@ func (m *move) timer(t Timer) {
 	case MaximumTimer:
 		m.exceeded(t)
 		m.close(m.ending(reasonMaximum, false))
+	case RestTimer:
+		if m.absent() {
+			m.do(Rest{})
+		}
 	case OutageTimer: // never the recording's end: another recorder may reach LiveKit
 		m.handBack(reasonUnreachable)
 	case PatienceTimer:
@@ -414,7 +427,7 @@ func (m *move) close(how Ending) {
 		return // decided already
 	}
 	m.state.Ending = how
-	for _, t := range []Timer{AbsenceTimer, OutageTimer, PatienceTimer} {
+	for _, t := range []Timer{AbsenceTimer, OutageTimer, PatienceTimer, RestTimer} {
 		m.do(Disarm{t})
 	}
 	m.do(CloseParts{Linger: how.Reason == reasonLeft})

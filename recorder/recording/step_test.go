@@ -116,7 +116,8 @@ func TestBeforeTheBucketHasSaidWhoseItIs(t *testing.T) {
 	left := Ending{Done, reasonLeft, true}
 	for _, r := range []row{
 		{"it may be wanted", nil, Looked{ledger.Grant{Verdict: ledger.Record}}, Waiting, Ending{}, "Join, connect in 15s"},
-		{"in the room: nothing is taken over from outside", looking, InRoom{}, Waiting, Ending{}, "absence in 5m0s, Bid"},
+		{"in the room: nothing is taken over from outside", looking, InRoom{}, Waiting, Ending{},
+			"absence in 5m0s, rest in 3s, Bid"},
 		{"what is to be closed needs no room", nil, Looked{ledger.Grant{Verdict: ledger.Close}}, Waiting, Ending{}, "Bid"},
 		{"nor does a duplicate", nil, Looked{ledger.Grant{Verdict: ledger.Duplicate}}, Waiting, Ending{}, "Bid"},
 		{"a duplicate that is none any more: it is in no room yet",
@@ -184,7 +185,10 @@ func TestWhileItIsOursAndWanted(t *testing.T) {
 	for _, r := range []row{
 		{"waits for the participant", ours, fired(AbsenceTimer), Closing, Ending{Done, document.ReasonNotJoined, true},
 			"CloseParts, Recover"},
-		{"joined", ours, Joined{"S1"}, Recording, Ending{}, ""},
+		{"joined", ours, Joined{"S1"}, Recording, Ending{}, "Wake"},
+		{"not joined for a moment: others can have the place", ours, fired(RestTimer), Recording, Ending{}, "Rest"},
+		{"joined in time for the place", present, fired(RestTimer), Recording, Ending{}, ""},
+		{"away, not absent: they may be back any moment", then(runs, Left{}), fired(RestTimer), Recording, Ending{}, ""},
 		{"first frame", present, FirstFrame{}, Recording, Ending{}, "maximum in 1h0m0s"},
 		{"away", runs, Left{}, Recording, Ending{}, "absence in 30s"},
 		{"away for too long", then(runs, Left{}), fired(AbsenceTimer), Closing, Ending{Done, reasonLeft, true},

@@ -160,9 +160,19 @@ type turn struct {
 	message      string
 	relinquished chan struct{}
 	offers       atomic.Int32
+	rests        atomic.Bool        // it has no place
+	full         atomic.Bool        // there is none
 	kill         context.CancelFunc // ends the recorder as far as this recording is concerned
 	ended        chan struct{}
 	result       Result
+}
+
+// Rest and Wake note whether the recording has a place.
+func (h *turn) Rest() { h.rests.Store(true) }
+
+func (h *turn) Wake() bool {
+	h.rests.Store(h.full.Load() && h.rests.Load())
+	return !h.rests.Load()
 }
 
 func (h *turn) Message() string               { return h.message }

@@ -16,6 +16,7 @@ type Baton struct {
 	recording  string
 	body       string // of all its messages
 	queue      *queue.Queue
+	place      *place
 	relinquish chan struct{}
 
 	mu       sync.Mutex // guards:
@@ -25,11 +26,12 @@ type Baton struct {
 	given    bool // relinquished
 }
 
-func newBaton(q *queue.Queue, m queue.Message, recording string) *Baton {
+func newBaton(q *queue.Queue, m queue.Message, recording string, p *place) *Baton {
 	return &Baton{
 		recording:  recording,
 		body:       m.Body,
 		queue:      q,
+		place:      p,
 		relinquish: make(chan struct{}),
 		messages:   []queue.Message{m},
 	}
@@ -45,6 +47,12 @@ func (b *Baton) Message() string {
 // Relinquished is closed when the recording is to be given to another recorder: this one shuts down, or has held the
 // message for nearly as long as SQS allows.
 func (b *Baton) Relinquished() <-chan struct{} { return b.relinquish }
+
+// Rest gives up the place among this recorder's recordings: the start only waits for somebody.
+func (b *Baton) Rest() { b.place.rest() }
+
+// Wake takes a place again, if there is one.
+func (b *Baton) Wake() bool { return b.place.wake() }
 
 func (b *Baton) giveUp() {
 	b.mu.Lock()

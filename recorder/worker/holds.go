@@ -16,7 +16,7 @@ type holds struct {
 }
 
 // take holds a message. It says no if a baton for the same recording is there, which holds it now.
-func (h *holds) take(q *queue.Queue, m queue.Message, recording string) (b *Baton, fresh bool) {
+func (h *holds) take(q *queue.Queue, m queue.Message, recording string, p *place) (b *Baton, fresh bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range h.batons {
@@ -25,7 +25,7 @@ func (h *holds) take(q *queue.Queue, m queue.Message, recording string) (b *Bato
 		}
 	}
 
-	b = newBaton(q, m, recording)
+	b = newBaton(q, m, recording, p)
 	h.batons = append(h.batons, b)
 	if h.draining {
 		b.giveUp()

@@ -86,7 +86,7 @@ type Worker struct {
 	Doubt func(recording string)
 	// Stop does what a stop asks for, Notify tells a receiver of a recording's end.
 	Stop, Notify func(context.Context, command.Command) error
-	// MaxRecordings is how many starts are held at most.
+	// MaxRecordings is how many starts are held at most, but for those that only wait for somebody.
 	MaxRecordings int
 	// Hold is how long a start is held before its recording is handed over, at most [MaxHold].
 	Hold time.Duration
@@ -115,24 +115,31 @@ func (w *Worker) Run(ctx, force context.Context) {
 }
 
 func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) {
-	slots := make(chan struct{}, w.MaxRecordings)
-	for {
+	all := newPlaces(w.MaxRecordings)
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			return
-		case slots <- struct{}{}:
+		case all.taken <- struct{}{}:
+			<-all.taken // there was a place
 		}
-		<-slots // there was room for one; this goroutine is the only one that takes it
-
 		if !w.Ready() {
 			w.wait(ctx)
 			continue
 		}
-		for _, m := range w.receive(ctx, w.Starts, w.MaxRecordings-len(slots)) {
-			slots <- struct{}{}
+
+		for _, m := range w.receive(ctx, w.Starts, max(1, all.free())) {
+			p, ok := all.take()
+			if !ok || !w.Ready() { // somebody has come meanwhile for whom a start has waited
+				if ok {
+					p.leave()
+				}
+				w.settle(force, w.Log, "release", func(ctx context.Context) error { return w.Starts.Release(ctx, m, 0) })
+				continue
+			}
 			starts.Go(func() {
-				defer func() { <-slots }()
-				w.start(force, m)
+				defer p.leave()
+				w.start(force, m, p)
 			})
 		}
 	}
@@ -180,14 +187,14 @@ func (w *Worker) receive(ctx context.Context, q *queue.Queue, limit int) []queue
 }
 
 // start carries a start through. Force ends it wherever it is.
-func (w *Worker) start(force context.Context, m queue.Message) {
+func (w *Worker) start(force context.Context, m queue.Message, p *place) {
 	c, ok := w.decode(m, w.Starts, command.Start)
 	if !ok {
 		return
 	}
 
 	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
-	baton, fresh := w.holds.take(w.Starts, m, c.Recording)
+	baton, fresh := w.holds.take(w.Starts, m, c.Recording, p)
 	if !fresh {
 		log.Info("start is held already, by this message or another one")
 		return

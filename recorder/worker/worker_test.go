@@ -121,6 +121,58 @@ func TestDrainingMakesMessagesVisibleAtOnce(t *testing.T) {
 	require.Equal(t, 1, again[0].Receives, "as a new message: recordings can be handed over any number of times")
 }
 
+// Starts for people who never come would fill a recorder.
+func TestAStartThatOnlyWaitsTakesNoPlace(t *testing.T) {
+	h := newHarness(t, 1)
+	ends := map[string]chan Ending{"absent": make(chan Ending), "present": make(chan Ending)}
+	h.Start = func(_ context.Context, c command.Command, _ *Baton) Ending {
+		h.begun <- c
+		return <-ends[c.Room]
+	}
+	h.send(t, "absent")
+	<-h.begun
+	absent := h.holds.batons[0]
+	absent.Rest()
+	h.send(t, "present")
+	<-h.begun
+	h.eventually(t, "0", "2")
+	require.False(t, absent.Wake(), "the place is taken")
+
+	ends["present"] <- Ending{Outcome: Done}
+	require.Eventually(t, absent.Wake, 10*time.Second, time.Millisecond)
+	ends["absent"] <- Ending{Outcome: Done}
+	h.eventually(t, "0", "0")
+}
+
+func TestPlacesAreBounded(t *testing.T) {
+	all := newPlaces(2)
+	var waiting []*place
+	for range 2 * waitingPerPlace {
+		p, ok := all.take()
+		require.True(t, ok)
+		p.rest()
+		waiting = append(waiting, p)
+	}
+	require.Equal(t, 2, all.free())
+	first, _ := all.take()
+	second, _ := all.take()
+	first.rest()
+	require.Zero(t, all.free(), "too many wait: it keeps its place")
+	_, ok := all.take()
+	require.False(t, ok)
+	require.False(t, waiting[0].wake())
+
+	second.leave()
+	require.True(t, waiting[0].wake())
+	first.rest()
+	require.Equal(t, 1, all.free())
+	for _, p := range append(waiting, first) {
+		p.leave()
+	}
+	require.Equal(t, 2, all.free())
+	require.Empty(t, all.waiting)
+}
+
 func TestLostStartIsLeftToItsNewOwner(t *testing.T) {
 	h := newHarness(t, 2)
 	h.send(t, "room")
@@ -332,7 +384,8 @@ func TestStartThatFailsForTheLastTimeIsGivenUp(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			h.start(t.Context(), queue.Message{ID: "m", Body: body, Receives: receives})
+			p, _ := newPlaces(1).take()
+			h.start(t.Context(), queue.Message{ID: "m", Body: body, Receives: receives}, p)
 		}()
 		for _, ending := range endings {
 			<-h.begun
@@ -405,7 +458,8 @@ func (h *harness) receiveTwice(t *testing.T, body string) {
 	second, err := h.Starts.Receive(t.Context(), 1, visibility)
 	require.NoError(t, err)
 	require.Len(t, second, 1)
-	h.start(t.Context(), second[0])
+	p, _ := newPlaces(1).take()
+	h.start(t.Context(), second[0], p)
 	require.Len(t, h.messages(), 2)
 	require.Empty(t, h.begun)
 }
