@@ -89,7 +89,9 @@ type hostNotices struct {
 func (hostNotices) Receivers() []string { return []string{"receiver"} }
 
 // Deliver implements [service.Notices].
-func (n hostNotices) Deliver(ctx context.Context, _ string, r document.Recording) error { return n.tell(ctx, r) }
+func (n hostNotices) Deliver(ctx context.Context, _ string, r document.Recording) error {
+	return n.tell(ctx, r)
+}
 
 type hostRooms struct{ *Rooms }
 

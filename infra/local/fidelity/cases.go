@@ -32,6 +32,14 @@ func Cases() []Case {
 			Act: calls(participant.Options{AudioSkew: 200, VideoSkew: -200, ClockOffset: time.Hour}, "vp8", usual)},
 		{Name: "clocks ±200 ppm, 90 s", Limits: exact,
 			Act: calls(participant.Options{AudioSkew: 200, VideoSkew: -200}, "vp8", 90*time.Second)},
+		{Name: "clock set 2 s ahead during the call", Quick: true, Limits: exact,
+			Act: calls(participant.Options{Reported: set(8*time.Second, 2*time.Second)}, "vp8", 24*time.Second)},
+		{Name: "clock set 2 s back during the call", Limits: exact,
+			Act: calls(participant.Options{Reported: set(8*time.Second, -2*time.Second)}, "vp8", 24*time.Second)},
+		{Name: "clock an hour off, no report for 9 s", Limits: exact,
+			Act: calls(participant.Options{Reported: late(9*time.Second, time.Hour)}, "vp8", 24*time.Second)},
+		{Name: "made-up reports, years ahead at times", Limits: exact,
+			Act: calls(participant.Options{Reported: madeUp}, "vp8", 24*time.Second)},
 		{Name: "pictures 300 ms late", Quick: true, Limits: exact,
 			Act: calls(participant.Options{VideoDelay: 300 * time.Millisecond}, "h264", usual)},
 		{Name: "both muted for a while", Quick: true, Act: muted, Limits: exact.listing("audio muted", "video muted")},
@@ -66,6 +74,26 @@ func Cases() []Case {
 	}
 
 	return append(cases, browserCases()...)
+}
+
+// set is a clock that is set at a time.
+func set(at, by time.Duration) func(time.Duration) (time.Duration, bool) {
+	return func(lasted time.Duration) (time.Duration, bool) {
+		if lasted < at {
+			return 0, true
+		}
+		return by, true
+	}
+}
+
+// late is a clock that is off, of which nothing is heard before a time.
+func late(from, off time.Duration) func(time.Duration) (time.Duration, bool) {
+	return func(lasted time.Duration) (time.Duration, bool) { return off, lasted >= from }
+}
+
+// madeUp is a clock that nobody has.
+func madeUp(lasted time.Duration) (time.Duration, bool) {
+	return time.Duration(lasted/(4*time.Second)%2) * 3 * 365 * 24 * time.Hour, true
 }
 
 // Long is a call of some minutes.

@@ -34,6 +34,9 @@ type Options struct {
 	VideoDelay time.Duration
 	// ClockOffset is by how much the participant's wall clock is ahead.
 	ClockOffset time.Duration
+	// Reported is by how much what sender reports say the time is differs from that, when the call has lasted that long,
+	// and whether there are any: of a clock that is set, or made up.
+	Reported func(lasted time.Duration) (ahead time.Duration, any bool)
 	// Goodbye is what leaving does instead of taking leave of the server: nothing, or something that hangs, as it does
 	// when the connection breaks just then.
 	Goodbye func()

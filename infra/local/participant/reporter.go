@@ -109,12 +109,20 @@ func (r *reporter) reports() (reports []rtcp.Packet) {
 		}
 
 		now := r.participant.now()
+		lasted := now.Sub(r.participant.Epoch.Add(r.participant.ClockOffset))
+		var ahead time.Duration
+		if reported := r.participant.Reported; reported != nil {
+			var any bool
+			if ahead, any = reported(lasted); !any {
+				continue
+			}
+		}
 		reports = append(reports, &rtcp.SenderReport{
 			SSRC:        ssrc,
-			NTPTime:     ntp(now),
+			NTPTime:     ntp(now.Add(ahead)),
 			PacketCount: c.packets.Load(),
 			OctetCount:  c.bytes.Load(),
-			RTPTime:     t.clock.at(now.Sub(r.participant.Epoch.Add(r.participant.ClockOffset))),
+			RTPTime:     t.clock.at(lasted),
 		})
 	}
 	return reports
