@@ -245,9 +245,8 @@ func (m *move) granted(e Granted) {
 		m.goOn() // they have come back since they were given up
 	}
 	m.do(Adopt{e.Grant})
-	if m.state.Verdict == ledger.Close && m.state.Leaving {
-		// Whoever got the start meanwhile was told that it is not wanted: should this recorder end before everything is
-		// stored, somebody has to come back for it.
+	if m.state.Verdict != ledger.Extra && m.state.Leaving {
+		// Nobody else has it: whoever got the start that was offered may have been told then that it is not wanted.
 		m.do(Offer{})
 	}
 	if e.Elapsed > 0 {

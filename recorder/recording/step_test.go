@@ -244,6 +244,8 @@ func TestUntilAnotherRecordersPartRuns(t *testing.T) {
 			Ending{Offered, reasonUnreachable, false}, "Mark, Offer, CloseParts"},
 		{"begun without the bucket: it is only given a number", then(unnamed, Relinquish{}), grant(ledger.Extra, 2),
 			HandingOver, Ending{}, "Adopt, Watch fast"},
+		{"begun without the bucket, and nobody else has got it by the time that it answers",
+			then(unnamed, Relinquish{}), grant(ledger.Record, 1), HandingOver, Ending{}, "Adopt, Offer, Watch fast"},
 		{"begun without the bucket, which stays away", then(unnamed, Relinquish{}), fired(PatienceTimer), HandingOver,
 			offered, "CloseParts"},
 		{"begun without the bucket, which answers at last", then(unnamed, Relinquish{}, fired(PatienceTimer)),
