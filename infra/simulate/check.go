@@ -19,6 +19,7 @@ func (f *fleet) check() Result {
 	f.checkDocuments(e)
 	f.checkObjects(e)
 	f.checkWrites(e)
+	f.checkDropped(e)
 	f.checkNotices(e)
 	f.checkAccepted(e)
 	return f.checkFrames(e)
@@ -123,8 +124,8 @@ func (f *fleet) checkObjects(e evidence) {
 	}
 }
 
-// checkWrites looks at what was written over: without looking first, or so that frames are gone.
-func (f *fleet) checkWrites(e evidence) {
+// kept are the frames that are in any file of the bucket.
+func (e evidence) kept() map[stamp]bool {
 	kept := map[stamp]bool{}
 	for _, m := range e.files {
 		for _, r := range m.records {
@@ -133,6 +134,41 @@ func (f *fleet) checkWrites(e evidence) {
 			}
 		}
 	}
+	return kept
+}
+
+// checkDropped looks at the files that were removed from disks: whatever the times were like, what a recorder has on a
+// disk that is there is not lost. A start may turn out to be a double, or void, within a second in which its first
+// frames come.
+func (f *fleet) checkDropped(e evidence) {
+	const first = 4 // of two tracks
+	kept := e.kept()
+	disks := map[*disk]bool{}
+	for _, h := range f.hosts {
+		for _, r := range h.processes {
+			disks[r.disk] = true
+		}
+	}
+
+	for d := range disks {
+		for _, file := range d.dropped {
+			lost := 0
+			for _, s := range file.frames {
+				if !kept[s] {
+					lost++
+				}
+			}
+			if lost > first {
+				f.violate("no-dropped-file", "%d of %d frames of %s are in no file of the bucket, and %s has removed it",
+					lost, len(file.frames), file.name, file.by)
+			}
+		}
+	}
+}
+
+// checkWrites looks at what was written over: without looking first, or so that frames are gone.
+func (f *fleet) checkWrites(e evidence) {
+	kept := e.kept()
 
 	for _, w := range f.bucket.written() {
 		if !mediaKey(w.key) || w.before == nil {

@@ -28,6 +28,13 @@ type disk struct {
 	directories map[string]time.Time
 	locks       map[string]*lock
 	full        bool
+	dropped     []dropped
+}
+
+// dropped is a media file that was removed, or written anew.
+type dropped struct {
+	name, by string
+	frames   []stamp // that it had
 }
 
 // file is one file on it. Whoever has it open keeps it, when it is removed or has another name.
@@ -219,6 +226,7 @@ func (m mount) Remove(name string) error {
 
 	name = path.Clean(name)
 	if m.files[name] != nil {
+		m.drop(name)
 		delete(m.files, name)
 		delete(m.locks, name)
 		return nil
@@ -242,6 +250,22 @@ func (m mount) Remove(name string) error {
 
 	delete(m.directories, name)
 	return nil
+}
+
+// drop notes what a media file has that is about to go. The lock is held.
+func (m mount) drop(name string) {
+	f := m.files[name]
+	if f == nil || !mediaKey(name) {
+		return
+	}
+	d := dropped{name: name, by: m.process.name}
+	whole, _ := readMedia(f.data) // as far as it can be read: what has been released is in the bucket
+	for _, r := range whole.records {
+		if s, ok := readStamp(r.data); ok {
+			d.frames = append(d.frames, s)
+		}
+	}
+	m.dropped = append(m.dropped, d)
 }
 
 // Open implements [scratch.Disk].
@@ -281,6 +305,7 @@ func (m mount) create(name string) (*opened, error) {
 	if err := m.parent(name); err != nil {
 		return nil, err
 	}
+	m.drop(name)
 	f := &file{modified: time.Now()}
 	m.files[name] = f
 	return &opened{mount: m, file: f, name: name}, nil

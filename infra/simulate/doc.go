@@ -22,6 +22,7 @@
 //	sizes-true, durations-true         what documents say of files is so
 //	files-closed, no-zeroed-range      files are whole
 //	no-overwrite, no-lost-frame        nobody writes over a file without having looked, and no frame is gone by that
+//	no-dropped-file                    no file is removed from a disk whose frames are not in the bucket
 //	exactly-once, right-person         every frame is in one file, but for overlaps that the document lists
 //	calm-is-recorded                   who is surely wanted is recorded, from 90 s after a disturbance to 15 s before one
 //	stops-are-obeyed                   who is surely not wanted is not recorded

@@ -12,12 +12,14 @@ const (
 	usualLength = 1200 // seconds
 	// longOutage is longer than anything the product waits for (30 minutes).
 	longOutage = 35 * 60
+	// apart is how far LiveKit's clock may be from the others, in seconds.
+	apart = 30
 )
 
 // Generate makes the plan of a seed: about 20 minutes in which everything goes wrong that may, in bursts, since
 // faults that follow each other closely are the ones that nobody has thought of.
 func Generate(seed uint64) Plan {
-	g := &generator{dice: newDice(seed), plan: Plan{
+	g := &generator{dice: newDice(seed), more: newDice(^seed), plan: Plan{
 		Seed:   seed,
 		Hosts:  usualHosts,
 		People: usualPeople,
@@ -27,14 +29,20 @@ func Generate(seed uint64) Plan {
 		g.plan.Hold = g.seconds(120, 600)
 	}
 
+	if g.more.oneIn(2) {
+		g.add(Move{Do: Clock, Service: LiveKit, Seconds: g.more.seconds(-apart, apart)})
+	}
+
 	for n := range g.plan.People {
 		if !g.oneIn(4) {
-			g.add(Move{
+			m := Move{
 				At:      g.seconds(1, 60),
 				Do:      Join,
 				Person:  n,
 				Webhook: g.hook(),
-			})
+			}
+			g.add(m)
+			g.reload(m)
 		}
 	}
 
@@ -50,21 +58,22 @@ func Generate(seed uint64) Plan {
 
 type generator struct {
 	*dice
+	more *dice // for what is added to the moves of the other one, which stay as they are
 	plan Plan
 }
 
 func (g *generator) add(m Move) { g.plan.Moves = append(g.plan.Moves, m) }
 
 // hook is what becomes of a webhook: mostly nothing special.
-func (g *generator) hook() (h Hook) {
-	switch g.below(12) {
+func (d *dice) hook() (h Hook) {
+	switch d.below(12) {
 	case 0:
 		h.Never = true
 	case 1:
 		h.Twice = true
-		h.Late = g.seconds(0, 20)
+		h.Late = d.seconds(0, 20)
 	case 2, 3:
-		h.Late = g.seconds(1, 25) // so that it is behind others
+		h.Late = d.seconds(1, 25) // so that it is behind others
 	}
 	return h
 }
@@ -121,6 +130,27 @@ func (g *generator) person(m Move, n int) {
 	}
 
 	g.add(m)
+	if m.Do == Join || m.Do == Hop {
+		g.reload(m)
+	}
+}
+
+// reload adds what some people do who have just come: they reload. Webhooks of three sessions are on their way then, and
+// each may be late.
+func (g *generator) reload(m Move) {
+	if !g.more.oneIn(4) {
+		return
+	}
+	next := g.more.hook()
+	g.add(Move{
+		At:      m.At + g.more.seconds(1, 20),
+		Do:      Hop,
+		Person:  m.Person,
+		Seconds: g.more.seconds(0, 8),
+		Lost:    g.more.oneIn(2),
+		Webhook: g.more.hook(),
+		Next:    &next,
+	})
 }
 
 // process adds the end of a recorder, and mostly its next beginning.

@@ -35,6 +35,7 @@ type server struct {
 	bots    map[botKey]*bot
 	stopped map[string]func(recording string) // what gets a hint, by process
 	down    bool
+	ahead   time.Duration // by how much its clock is ahead of the true time, as webhooks show it
 }
 
 type botKey struct{ process, room string }

@@ -38,7 +38,11 @@ func (f *fleet) play(m Move) {
 	case Duplicate:
 		f.queues.duplicate(f.dice)
 	case Clock:
-		f.setClock(h, seconds(m.Seconds))
+		if m.Service == LiveKit {
+			f.server.setClock(seconds(m.Seconds))
+		} else {
+			f.setClock(h, seconds(m.Seconds))
+		}
 	default:
 		f.playFault(m, h)
 	}
@@ -84,6 +88,7 @@ func (f *fleet) disturbed(what string, lasts time.Duration) {
 	f.disturbances = append(f.disturbances, disturbance{what, now, now.Add(lasts)})
 }
 
+// hook sends a webhook. The server's lock is held.
 func (f *fleet) hook(name string, p *person, s *session, reason string, fate Hook) {
 	f.nextEvent++
 	f.front.post(event{
@@ -92,7 +97,7 @@ func (f *fleet) hook(name string, p *person, s *session, reason string, fate Hoo
 		person:  p.identity,
 		session: s.sid,
 		reason:  reason,
-		at:      time.Now(),
+		at:      time.Now().Add(f.server.ahead),
 	}, f.nextEvent, fate)
 }
 
@@ -140,18 +145,22 @@ func (f *fleet) hop(p *person, m Move) {
 		f.server.mu.Unlock()
 		return
 	}
+	fate := m.Webhook
+	if m.Next != nil {
+		fate = *m.Next
+	}
 	if !m.Lost {
 		f.end(p, s, meant, m.Webhook)
 		f.server.changed(p.room)
 		f.server.mu.Unlock()
-		time.AfterFunc(seconds(m.Seconds), func() { f.join(p, m.Webhook) })
+		time.AfterFunc(seconds(m.Seconds), func() { f.join(p, fate) })
 		return
 	}
 
 	f.end(p, s, reload, m.Webhook)
 	next := f.server.join(p)
 	f.journal.note("livekit", "%s joins as %s", p.identity, next.sid)
-	f.hook("participant_joined", p, next, "", m.Webhook)
+	f.hook("participant_joined", p, next, "", fate)
 	f.server.changed(p.room)
 	f.server.mu.Unlock()
 }
@@ -181,6 +190,13 @@ func (f *fleet) setClock(h *host, ahead time.Duration) {
 	for _, r := range h.alive() {
 		r.setClock(ahead)
 	}
+}
+
+// setClock sets LiveKit's clock.
+func (s *server) setClock(ahead time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead = ahead
 }
 
 // restartLiveKit kills the server. It says goodbye to nobody; when it is back, people come back in new sessions.

@@ -30,12 +30,13 @@ type Move struct {
 	Host    int     `json:"host,omitempty"`
 	Person  int     `json:"person,omitempty"`
 	Target  string  `json:"target,omitempty"`  // of start: "", "audio", "video", "camera"; of mute: a source
-	Service string  `json:"service,omitempty"` // of cut and outage
+	Service string  `json:"service,omitempty"` // of cut and outage; of clock, if it is not a host's: LiveKit
 	Mode    Mode    `json:"mode,omitempty"`    // of cut and outage
 	Seconds float64 `json:"seconds,omitempty"` // how long something lasts; by how much a clock is ahead
 	Lost    bool    `json:"lost,omitempty"`    // of leave and hop: nobody meant it
 	NewDisk bool    `json:"newDisk,omitempty"` // of boot
 	Webhook Hook    `json:"webhook,omitzero"`  // what becomes of the webhooks of join, leave and hop
+	Next    *Hook   `json:"next,omitempty"`    // of hop: what becomes of the new session's, if it is something else
 }
 
 // Hook is what becomes of a webhook. The zero Hook arrives at once, and once.
@@ -68,7 +69,7 @@ const (
 	MuxerDies       Action = "muxerDies"
 	MuxerHangs      Action = "muxerHangs"
 	DiskFull        Action = "diskFull"
-	Clock           Action = "clock" // a machine's clock is set
+	Clock           Action = "clock" // a machine's clock is set, or LiveKit's
 	LiveKitRestarts Action = "liveKitRestarts"
 )
 
@@ -86,7 +87,7 @@ func (m Move) String() string {
 		text += fmt.Sprintf(" host%d", m.Host)
 	}
 
-	for _, name := range []string{"target", "service", "mode", "seconds", "lost", "newDisk", "webhook"} {
+	for _, name := range []string{"target", "service", "mode", "seconds", "lost", "newDisk", "webhook", "next"} {
 		if v, ok := fields[name]; ok {
 			text += fmt.Sprintf(" %s=%v", name, v)
 		}
