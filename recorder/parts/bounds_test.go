@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/document"
 )
 
 // requireBounded checks what a recording holds.
@@ -158,4 +159,38 @@ func TestMutesAreBounded(t *testing.T) {
 	require.True(t, m.between("TR_one", day, day.Add(time.Second)))
 	require.False(t, m.between("TR_one", day.Add(time.Hour), day.Add(time.Hour)))
 	require.Empty(t, m)
+}
+
+// alternate plays tracks one after the other, each of another codec than the one before.
+func (s *stage) alternate(length time.Duration, times int) {
+	for n := range times {
+		cam := newTrack(fmt.Sprintf("TR_cam%d", n), []string{"video/vp8", "video/h264"}[n%2])
+		cam.from, cam.config = s.clock, track.Config{Width: 640, Height: 360}
+		s.play(s.clock+length, cam)
+		s.End(cam)
+	}
+}
+
+func TestCodecsThatAlternateFastEndInABoundedNumberOfParts(t *testing.T) {
+	onStage(t, 1, func(t *testing.T, s *stage) {
+		s.alternate(2*time.Second, maxBegun)
+		require.False(t, s.TooManyParts())
+		s.alternate(2*time.Second, 200)
+		require.True(t, s.TooManyParts())
+		s.requireBounded()
+
+		parts := s.finish()
+		require.Len(t, parts, maxBegun, "none begins any more")
+		for _, part := range parts {
+			require.Equal(t, document.Completed, part.State, "what is there is kept")
+		}
+	})
+}
+
+func TestCodecsThatAlternateSlowlyAreRecorded(t *testing.T) {
+	onStage(t, 1, func(t *testing.T, s *stage) {
+		s.alternate(5100*ms, 100)
+		require.False(t, s.TooManyParts())
+		require.Len(t, s.finish(), 100)
+	})
 }

@@ -19,6 +19,11 @@ const (
 	lateAudio = 3 * time.Second
 	// reportInterval is how often it is said how far a part has come.
 	reportInterval = 5 * time.Second
+	// maxBegun is how many parts may begin in any begunWindow: tracks whose formats change more often than that make
+	// files that nobody can use, and a process and an upload for each. It is more than may fail before a recording is
+	// given up, so that a broken disk is not taken for that.
+	maxBegun    = 12
+	begunWindow = time.Minute
 )
 
 // Composer makes parts of the frames of one recording: it decides where one part ends and the next begins. One
@@ -32,7 +37,24 @@ type Composer struct {
 	known    *known
 	waiting  backlog   // frames before a part has begun, or of a kind that the part has no stream for
 	part     *openPart // nil while there is none
+	pace     pace
 	failures int
+}
+
+// pace is how fast parts follow each other.
+type pace struct {
+	begun    []time.Time // when the newest ones began
+	exceeded bool        // no part begins any more
+}
+
+// allows says whether one more part may begin now, and notes that it does.
+func (p *pace) allows(now time.Time) bool {
+	p.begun = slices.DeleteFunc(p.begun, func(at time.Time) bool { return now.Sub(at) >= begunWindow })
+	p.exceeded = p.exceeded || len(p.begun) >= maxBegun
+	if !p.exceeded {
+		p.begun = append(p.begun, now)
+	}
+	return !p.exceeded
 }
 
 // openPart is the part that frames go to at the moment.
@@ -92,6 +114,9 @@ func (c *Composer) Open() bool { return c.part != nil }
 // Failures is how many parts could not be written. A full disk does not get better by trying: the owner decides how
 // many are too many.
 func (c *Composer) Failures() int { return c.failures }
+
+// TooManyParts says that tracks change their formats so often that no more parts are begun. What is there is kept.
+func (c *Composer) TooManyParts() bool { return c.pace.exceeded }
 
 // Name gives names to the parts so far that have none, and to those that follow: [document.PartName]. Parts are
 // stored as soon as they have a name.
@@ -257,7 +282,7 @@ func (c *Composer) gathered(now time.Time) bool {
 // beginPart begins a part with the frames that wait.
 func (c *Composer) beginPart(extra *mux.Stream, now time.Time) {
 	waiting := slices.DeleteFunc(c.waiting.take(), func(q queued) bool { return !c.feeds.feeding(q) })
-	if len(waiting) == 0 {
+	if len(waiting) == 0 || !c.pace.allows(now) {
 		return
 	}
 
