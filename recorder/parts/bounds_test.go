@@ -100,7 +100,7 @@ func TestLargeFramesDoNotWaitForEver(t *testing.T) {
 		mic, cam := microphone(), camera(0)
 		mic.synced = false
 		s.play(100*ms, mic, cam)
-		for n := range 100 {
+		for n := range 12 {
 			at := s.clock + time.Duration(n)*ms
 			frame := track.Frame{Data: make([]byte, 8<<20), Key: true, Timestamp: at.Milliseconds(), Config: cam.config}
 			s.Push(cam, frame, day.Add(at))
