@@ -19,6 +19,11 @@ const (
 	lateAudio = 3 * time.Second
 	// reportInterval is how often it is said how far a part has come.
 	reportInterval = 5 * time.Second
+	// maxBegun is how many parts may begin in any begunWindow: tracks whose formats change more often than that make
+	// files that nobody can use, and a process and an upload for each. It is more than may fail before a recording is
+	// given up, so that a broken disk is not taken for that.
+	maxBegun    = 12
+	begunWindow = time.Minute
 )
 
 // Composer makes parts of the frames of one recording: it decides where one part ends and the next begins. One
@@ -30,9 +35,26 @@ type Composer struct {
 	frames   interleaver
 	feeds    *feeds
 	known    *known
-	waiting  []queued  // frames before a part has begun, or of a kind that the part has no stream for
+	waiting  backlog   // frames before a part has begun, or of a kind that the part has no stream for
 	part     *openPart // nil while there is none
+	pace     pace
 	failures int
+}
+
+// pace is how fast parts follow each other.
+type pace struct {
+	begun    []time.Time // when the newest ones began
+	exceeded bool        // no part begins any more
+}
+
+// allows says whether one more part may begin now, and notes that it does.
+func (p *pace) allows(now time.Time) bool {
+	p.begun = slices.DeleteFunc(p.begun, func(at time.Time) bool { return now.Sub(at) >= begunWindow })
+	p.exceeded = p.exceeded || len(p.begun) >= maxBegun
+	if !p.exceeded {
+		p.begun = append(p.begun, now)
+	}
+	return !p.exceeded
 }
 
 // openPart is the part that frames go to at the moment.
@@ -56,14 +78,15 @@ func (c *Composer) reset() {
 		muted = c.known.mutes
 	}
 
-	c.frames, c.feeds, c.waiting = interleaver{}, newFeeds(), nil
+	c.frames, c.feeds, c.waiting = interleaver{}, newFeeds(), backlog{}
 	c.known = &known{mutes: muted, counted: map[Track]track.Stats{}}
 }
 
 // Begin notes a track whose frames will come.
 func (c *Composer) Begin(t Track, now time.Time) {
-	c.feeds.begin(t)
-	c.frames.begin(t, now)
+	if c.frames.begin(t, now) {
+		c.config.Log.WithField("track", t.SID()).Warn("too many tracks at once, the oldest one is left out")
+	}
 }
 
 // End notes that no more frames of a track will come.
@@ -92,6 +115,9 @@ func (c *Composer) Open() bool { return c.part != nil }
 // many are too many.
 func (c *Composer) Failures() int { return c.failures }
 
+// TooManyParts says that tracks change their formats so often that no more parts are begun. What is there is kept.
+func (c *Composer) TooManyParts() bool { return c.pace.exceeded }
+
 // Name gives names to the parts so far that have none, and to those that follow: [document.PartName]. Parts are
 // stored as soon as they have a name.
 func (c *Composer) Name(file string, epoch int) { c.storing.giveNames(file, epoch) }
@@ -104,10 +130,6 @@ func (c *Composer) Drain() { c.storing.drain() }
 // again for another session of the recording, whose tracks begin anew.
 func (c *Composer) Close(now time.Time) {
 	c.advance(now, true)
-	if c.part != nil && len(c.waiting) > 0 {
-		c.roll("audio began", nil, now) // it still waited for a key frame
-	}
-
 	c.endPart("", now)
 	c.reset()
 }
@@ -123,19 +145,25 @@ func (c *Composer) Wait(ctx context.Context) error { return c.storing.wait(ctx) 
 // advance moves every frame that is due into a part, or simply every frame.
 func (c *Composer) advance(now time.Time, all bool) {
 	for {
-		q, ok := c.frames.pop(now, all)
+		q, ok := c.frames.pop(now, all || c.crowded())
 		if !ok {
 			break
 		}
 		c.place(q, now)
+		if c.crowded() {
+			c.admit(now, true)
+		}
 	}
 
-	c.openWhenReady(now, all)
+	c.admit(now, all)
 	if c.part != nil && now.Sub(c.part.reported) >= reportInterval {
 		c.part.reported = now
 		c.report(c.part, "")
 	}
 }
+
+// crowded says that more waits than a recording may have.
+func (c *Composer) crowded() bool { return c.frames.held.tooMuch(c.waiting.load) }
 
 // report says how far a part has come, and why it ends if it does.
 func (c *Composer) report(p *openPart, reason string) {
@@ -151,7 +179,7 @@ func (c *Composer) place(q queued, now time.Time) {
 		return
 	}
 	if c.part == nil {
-		c.waiting = append(c.waiting, q)
+		c.waiting.add(q)
 		return
 	}
 
@@ -167,7 +195,7 @@ func (c *Composer) place(q queued, now time.Time) {
 		c.roll("video began", &q, now)
 	case q.frame.Key && !fits(s, q):
 		c.roll("the "+string(kind)+" format changed", &q, now)
-	case q.frame.Key && kind == track.Video && len(c.waiting) > 0:
+	case q.frame.Key && kind == track.Video && len(c.waiting.frames) > 0:
 		c.roll("audio began", &q, now)
 	default:
 		c.write(q, now)
@@ -176,12 +204,12 @@ func (c *Composer) place(q queued, now time.Time) {
 
 // keepAudio keeps audio that the part has no stream for until video's next key frame, or until that takes too long.
 func (c *Composer) keepAudio(q queued, now time.Time) {
-	if len(c.waiting) == 0 {
+	if len(c.waiting.frames) == 0 {
 		c.feeds.requestKeyFrame(now)
 	}
 
-	c.waiting = append(c.waiting, q)
-	if q.time.Sub(c.waiting[0].time) > lateAudio {
+	c.waiting.add(q)
+	if q.time.Sub(c.waiting.frames[0].time) > lateAudio {
 		c.roll("audio began", nil, now)
 	}
 }
@@ -218,7 +246,7 @@ func (c *Composer) roll(reason string, first *queued, now time.Time) {
 	hadAudio := c.part.streams[track.Audio]
 	c.endPart(reason, now)
 	if first != nil {
-		c.waiting = append(c.waiting, *first)
+		c.waiting.add(*first)
 	}
 
 	var audio *mux.Stream // stays in the file even if none of its frames are here yet
@@ -228,28 +256,33 @@ func (c *Composer) roll(reason string, first *queued, now time.Time) {
 	c.beginPart(audio, now)
 }
 
-// openWhenReady begins the first part (or the one after a failure) once every wanted kind has come, or long enough
-// after the first frame.
-func (c *Composer) openWhenReady(now time.Time, all bool) {
-	if c.part != nil || len(c.waiting) == 0 {
+// admit begins a part for the frames that wait, if that is due, or must be: because everything has to be placed now, or
+// has waited for as long as it may.
+func (c *Composer) admit(now time.Time, must bool) {
+	if len(c.waiting.frames) == 0 {
 		return
 	}
 
-	seen := map[track.Kind]bool{}
-	for _, q := range c.waiting {
-		seen[q.kind()] = true
-	}
-	waited := now.Sub(c.waiting[0].at) >= gather && !c.frames.expecting(now)
-	if all || waited || len(seen) >= c.config.Kinds {
+	must = must || now.Sub(c.waiting.since) >= longestWait
+	switch {
+	case c.part == nil && (must || c.gathered(now)):
 		c.beginPart(nil, now)
+	case c.part != nil && must:
+		c.roll("audio began", nil, now) // it still waited for a key frame
 	}
+}
+
+// gathered says that the first part (or the one after a failure) can begin: every wanted kind has come, or it is long
+// enough after the first frame.
+func (c *Composer) gathered(now time.Time) bool {
+	waited := now.Sub(c.waiting.frames[0].at) >= gather && !c.frames.expecting(now)
+	return waited || len(c.waiting.kinds) >= c.config.Kinds
 }
 
 // beginPart begins a part with the frames that wait.
 func (c *Composer) beginPart(extra *mux.Stream, now time.Time) {
-	waiting := slices.DeleteFunc(c.waiting, func(q queued) bool { return !c.feeds.feeding(q) })
-	c.waiting = nil
-	if len(waiting) == 0 {
+	waiting := slices.DeleteFunc(c.waiting.take(), func(q queued) bool { return !c.feeds.feeding(q) })
+	if len(waiting) == 0 || !c.pace.allows(now) {
 		return
 	}
 
@@ -279,4 +312,5 @@ func (c *Composer) endPart(reason string, now time.Time) {
 	p.end(now)
 	c.report(p, reason)
 	c.storing.end(p.stored)
+	c.known.forget(func(t Track) bool { return !c.feeds.feeds(t.Codec().Kind, t) })
 }

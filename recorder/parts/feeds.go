@@ -11,28 +11,30 @@ const keyFramePause = time.Second
 
 // feeds knows which track feeds each kind, and whether video has to begin anew.
 type feeds struct {
-	order   map[Track]int // in which tracks began
-	current map[track.Kind]Track
+	current map[track.Kind]feeding
 	needKey bool      // video goes on with a key frame
 	asked   time.Time // when one was last requested
 }
 
+// feeding is a track that feeds a kind, and where it stands in the order in which tracks began.
+type feeding struct {
+	track Track
+	order int
+}
+
 func newFeeds() *feeds {
 	return &feeds{
-		order:   map[Track]int{},
-		current: map[track.Kind]Track{},
+		current: map[track.Kind]feeding{},
 		needKey: true,
 	}
 }
-
-func (f *feeds) begin(t Track) { f.order[t] = len(f.order) }
 
 // accept says whether a frame belongs into the recording. A newer track takes over at its first frame, for good:
 // after a reconnect of the participant both exist for a while.
 func (f *feeds) accept(q queued, now time.Time) bool {
 	kind := q.kind()
-	if fed := f.current[kind]; fed == nil || f.order[q.track] > f.order[fed] {
-		f.current[kind] = q.track
+	if fed := f.current[kind]; fed.track == nil || q.order > fed.order {
+		f.current[kind] = feeding{q.track, q.order}
 	}
 	if !f.feeding(q) {
 		return false
@@ -51,10 +53,12 @@ func (f *feeds) accept(q queued, now time.Time) bool {
 }
 
 // feeding says whether a frame is of the track that feeds its kind at the moment.
-func (f *feeds) feeding(q queued) bool { return f.current[q.kind()] == q.track }
+func (f *feeds) feeding(q queued) bool { return f.feeds(q.kind(), q.track) }
+
+func (f *feeds) feeds(kind track.Kind, t Track) bool { return f.current[kind].track == t }
 
 func (f *feeds) requestKeyFrame(now time.Time) {
-	if t := f.current[track.Video]; t != nil {
+	if t := f.current[track.Video].track; t != nil {
 		f.asked = now
 		t.RequestKeyFrame()
 	}

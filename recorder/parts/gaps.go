@@ -18,6 +18,10 @@ const (
 	leastAudioGap = 15 * time.Millisecond
 	// leastVideoGap is the shortest time without a new picture that is listed, if something is known to be missing.
 	leastVideoGap = 100 * time.Millisecond
+	// maxMuted is how many tracks' mutes are remembered, and maxMutes how many of one track of which no frame comes
+	// meanwhile.
+	maxMuted = 64
+	maxMutes = 64
 )
 
 // gapList collects the gaps of one track in one part.
@@ -53,18 +57,44 @@ func (m mutes) set(sid string, muted bool, now time.Time) {
 
 	switch {
 	case muted && !on:
+		m.makeRoom(sid)
 		m[sid] = append(m[sid], mute{from: now})
 	case !muted && on:
 		m[sid][last].to = now
 	}
 }
 
+// makeRoom sees that there is room for one more mute of a track. Two mutes become one, or the track is forgotten that
+// was muted the longest time ago.
+func (m mutes) makeRoom(sid string) {
+	if all := m[sid]; len(all) >= maxMutes {
+		all[1].from = all[0].from
+		m[sid] = all[1:]
+	}
+	if len(m[sid]) > 0 || len(m) < maxMuted {
+		return
+	}
+
+	oldest, since := "", time.Time{}
+	for other, all := range m {
+		if from := all[len(all)-1].from; oldest == "" || from.Before(since) {
+			oldest, since = other, from
+		}
+	}
+	delete(m, oldest)
+}
+
 // between says whether a track was muted at some moment from one frame's arrival to another's, and forgets earlier
 // mutes. Signalling and packets travel apart, so a mute may be noted some frames early or late: an overlap is what
 // counts.
 func (m mutes) between(sid string, from, to time.Time) bool {
-	m[sid] = slices.DeleteFunc(m[sid], func(x mute) bool { return !x.to.IsZero() && x.to.Before(from) })
-	return slices.ContainsFunc(m[sid], func(x mute) bool { return !x.from.After(to) })
+	left := slices.DeleteFunc(m[sid], func(x mute) bool { return !x.to.IsZero() && x.to.Before(from) })
+	if len(left) == 0 {
+		delete(m, sid)
+		return false
+	}
+	m[sid] = left
+	return slices.ContainsFunc(left, func(x mute) bool { return !x.from.After(to) })
 }
 
 // over forgets a track's mutes: frames flow again, even if the signalling has not said so yet.

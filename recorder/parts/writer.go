@@ -1,6 +1,7 @@
 package parts
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -48,6 +49,11 @@ type writer struct {
 type known struct {
 	mutes   mutes
 	counted map[Track]track.Stats // what parts have reported already
+}
+
+// forget lets go of tracks that are over.
+func (k *known) forget(over func(Track) bool) {
+	maps.DeleteFunc(k.counted, func(t Track, _ track.Stats) bool { return over(t) })
 }
 
 func newWriter(file File, origin time.Time, streams []mux.Stream, known *known) *writer {
@@ -182,6 +188,9 @@ func (w *writer) attribute(s *stream, q queued) {
 	}
 
 	w.count(s)
+	if s.track != nil {
+		delete(w.known.counted, s.track) // it is over: a newer track takes over for good
+	}
 	s.track = q.track
 	s.report.SID, s.report.Source, s.report.Codec = q.track.SID(), q.track.Source(), q.track.Codec().Name
 	s.report.Kind = string(q.kind())

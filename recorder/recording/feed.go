@@ -39,7 +39,7 @@ type feed struct {
 	following Following   // nil while out of the room
 	lingering *time.Timer // runs while the last packets are waited for
 	heard     bool        // a frame has come
-	failed    bool        // parts cannot be written
+	failed    bool        // parts cannot be written, or there would be too many
 }
 
 // door is the way into the room.
@@ -106,11 +106,16 @@ func (f *feed) work(ctx context.Context) {
 	}
 }
 
-// judge looks whether parts can be written at all. It says so once.
+// judge looks whether parts can be written at all, and in a number that makes sense. It says so once.
 func (f *feed) judge() {
-	if !f.failed && f.composer.Failures() > maxFailures {
+	switch {
+	case f.failed:
+	case f.composer.Failures() > maxFailures:
 		f.failed = true
 		f.post(PartsFail{})
+	case f.composer.TooManyParts():
+		f.failed = true
+		f.post(TooManyParts{})
 	}
 }
 

@@ -156,6 +156,8 @@ type (
 	CannotRecord struct{ MIME string }
 	// PartsFail says that parts could not be written, again and again.
 	PartsFail struct{}
+	// TooManyParts says that the participant's tracks change so often that there would be too many parts.
+	TooManyParts struct{}
 
 	// Looked is what a bid would come to, Granted what it has come to. Elapsed is how long the recording has run already,
 	// by other recorders; 0 if it has not begun.

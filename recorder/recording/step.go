@@ -350,7 +350,9 @@ func (m *move) endings(e Event) {
 			return
 		}
 		m.close(m.ending(reasonWriting, false))
-	case SpaceUsedUp: // nor is this: another recorder may have space
+	case TooManyParts: // every recorder would see the same
+		m.close(m.ending(document.ReasonUnsteady, false))
+	case SpaceUsedUp: // no end either: another recorder may have space
 		m.handBack(reasonSpace)
 	}
 }

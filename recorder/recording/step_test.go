@@ -221,6 +221,8 @@ func TestWhileItIsOursAndWanted(t *testing.T) {
 		{"parts cannot be written anywhere", then(connected, grant(ledger.Record, maxOwners), Joined{"S1"}, FirstFrame{}),
 			PartsFail{}, Closing,
 			Ending{Done, reasonWriting, false}, "CloseParts, Recover unlisted"},
+		{"too many parts: every recorder would see the same", runs, TooManyParts{}, Closing,
+			Ending{Done, document.ReasonUnsteady, false}, "CloseParts, Recover"},
 		{"the scratch space is used up: another recorder may have some", runs, SpaceUsedUp{}, Closing,
 			Ending{Offered, reasonSpace, false}, "Mark, Offer, CloseParts"},
 		{"recovered what others had left", runs, Recovered{}, Recording, Ending{}, ""},
@@ -260,6 +262,7 @@ func TestUntilAnotherRecordersPartRuns(t *testing.T) {
 		{"the new owner's part does not run", superseded, fired(PatienceTimer), Closing, lost, "CloseParts"},
 		{"shutting down, the new owner has it anyway", superseded, Relinquish{}, Superseded, Ending{}, ""},
 		{"the room was closed", superseded, RoomClosed{}, Closing, lost, "CloseParts"},
+		{"too many parts: whoever comes will see it", handingOver, TooManyParts{}, Closing, offered, "CloseParts"},
 	} {
 		t.Run(r.name, r.check)
 	}

@@ -110,7 +110,7 @@ func (b *bot) join() {
 
 // callbacks hand off to the bot's goroutine, and do nothing else.
 func (b *bot) callbacks() *lksdk.RoomCallback {
-	reconcile := func() { b.post(b.reconcile) }
+	reconcile := func() { b.mail.postOnce(b.reconcile) } // however often something happens
 	return &lksdk.RoomCallback{
 		OnParticipantConnected:    func(*lksdk.RemoteParticipant) { reconcile() },
 		OnParticipantDisconnected: func(*lksdk.RemoteParticipant) { reconcile() },

@@ -3,6 +3,7 @@ package room
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/livekit/protocol/livekit"
 	"github.com/sirupsen/logrus"
@@ -10,9 +11,6 @@ import (
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/track"
 )
-
-// eventBuffer is how many events a follower may be behind: some seconds of frames of two tracks.
-const eventBuffer = 1024
 
 // Interest says whom to follow, and which of their tracks.
 type Interest struct {
@@ -85,6 +83,7 @@ type Following struct {
 	interest Interest
 	log      logrus.FieldLogger
 	events   chan Event
+	backlog  *backlog
 
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -92,19 +91,58 @@ type Following struct {
 	session string
 }
 
-// Events are what happens, in order. They must be taken until [Following.Close].
+func newFollowing(interest Interest, log logrus.FieldLogger) *Following {
+	return &Following{
+		interest: interest,
+		log:      log,
+		events:   make(chan Event),
+		backlog:  newBacklog(),
+		closed:   make(chan struct{}),
+	}
+}
+
+// Events are what happens, in order. They must be taken until [Following.Close]; of who is far behind, the oldest frames
+// are left out.
 func (f *Following) Events() <-chan Event { return f.events }
 
 // Close ends the following. When nobody is followed in a room any more, the bot leaves it.
 func (f *Following) Close() {
 	f.closeOnce.Do(func() { close(f.closed) })
+	f.backlog.discard()
 	f.bot.post(func() { f.bot.remove(f) })
 }
 
-// send hands an event over, waiting for room in the buffer unless the follower has gone.
+// send hands an event over. It does not wait for the follower.
 func (f *Following) send(e Event) {
-	select {
-	case f.events <- e:
-	case <-f.closed:
+	lost := f.backlog.put(e, time.Now())
+	if lost.frames > 0 {
+		f.log.WithField("droppedFrames", lost.frames).Warn("the recording is behind, the oldest frames are left out")
+	}
+	for _, t := range lost.ask {
+		t.RequestKeyFrame()
+	}
+}
+
+// deliver brings events to the follower, until it has gone or was told that nothing more will come.
+func (f *Following) deliver() {
+	for {
+		e, ok := f.backlog.take()
+		if !ok {
+			select {
+			case <-f.backlog.wake:
+				continue
+			case <-f.closed:
+				return
+			}
+		}
+
+		select {
+		case f.events <- e:
+		case <-f.closed:
+			return
+		}
+		if _, last := e.(Closed); last {
+			return
+		}
 	}
 }

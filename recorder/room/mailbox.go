@@ -8,6 +8,7 @@ type mailbox struct {
 
 	mu      sync.Mutex // guards:
 	waiting []func()
+	once    bool // one of them came by postOnce
 	closed  bool
 }
 
@@ -17,7 +18,20 @@ func newMailbox() mailbox { return mailbox{wake: make(chan struct{}, 1)} }
 func (m *mailbox) post(f func()) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.add(f)
+}
 
+// postOnce adds a function, unless one waits already that came this way: there is only one whose being run twice would
+// be the same as once.
+func (m *mailbox) postOnce(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.once {
+		m.once = m.add(f)
+	}
+}
+
+func (m *mailbox) add(f func()) bool {
 	if m.closed {
 		return false
 	}
@@ -35,7 +49,7 @@ func (m *mailbox) take() []func() {
 	defer m.mu.Unlock()
 
 	waiting := m.waiting
-	m.waiting = nil
+	m.waiting, m.once = nil, false
 	return waiting
 }
 

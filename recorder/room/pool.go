@@ -52,12 +52,7 @@ func (p *Pool) Follow(room string, interest Interest, log logrus.FieldLogger) *F
 		p.bots = map[string]*bot{}
 	}
 
-	f := &Following{
-		interest: interest,
-		log:      log,
-		events:   make(chan Event, eventBuffer),
-		closed:   make(chan struct{}),
-	}
+	f := newFollowing(interest, log)
 
 	b := p.bots[room]
 	if b == nil || !b.add(f) {
@@ -68,6 +63,7 @@ func (p *Pool) Follow(room string, interest Interest, log logrus.FieldLogger) *F
 	}
 
 	f.bot = b
+	p.wg.Go(f.deliver)
 	return f
 }
 
@@ -80,7 +76,7 @@ func (p *Pool) forget(b *bot) {
 	}
 }
 
-// Wait returns when every bot has left its room.
+// Wait returns when every bot has left its room, and everybody who followed has gone or knows it.
 func (p *Pool) Wait() { p.wg.Wait() }
 
 func (p *Pool) token(room string) (string, error) {

@@ -2,9 +2,30 @@ package track
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pion/rtp"
+)
+
+// A publisher may send what it likes: these bound what it costs here.
+const (
+	// maxFrame is how much memory a frame may take while it is put together. A key frame of a 4K screen has some 2 MiB.
+	maxFrame = 8 << 20
+	// maxSide is the largest width or height of a picture that is believed: what VP8 can say.
+	maxSide = 1<<14 - 1
+)
+
+// packetCost is what it costs to remember a packet, beside its buffer.
+const packetCost = 128
+
+// cost is how much memory is held by whoever holds a payload: all of the buffer that it lies in.
+func cost(payload []byte) int { return packetCost + cap(payload) }
+
+var (
+	errTooLarge = errors.New("frame is too large")
+	errSize     = errors.New("picture has a size that cannot be")
 )
 
 // assembler puts the packets of a stream together to frames. It lets only frames through that can be decoded: after a
@@ -27,7 +48,16 @@ type assembler struct {
 type open struct {
 	timestamp int64 // extended
 	payloads  [][]byte
+	cost      int  // of the payloads
 	broken    bool // it has a hole
+	tooLarge  bool // it has been given up, and the rest of it is ignored
+}
+
+// clear lets go of what has been put together.
+func (o *open) clear() (payloads [][]byte) {
+	payloads = o.payloads
+	o.payloads, o.cost = nil, 0
+	return payloads
 }
 
 func newAssembler(codec Codec) *assembler {
@@ -53,13 +83,17 @@ func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err er
 		complete, err = a.finish(complete, err) // an encoder that does not set the marker
 	}
 
-	if isPadding(p.Payload) {
+	if isPadding(p.Payload) || a.isRestOfTooLarge(p, timestamp) {
 		return complete, err
 	}
 	if len(a.open.payloads) == 0 {
 		a.open.timestamp = timestamp
 		a.open.broken = a.afterHole && !a.codec.starts(p.Payload)
 		a.afterHole = false
+	}
+
+	if a.open.cost += cost(p.Payload); a.open.cost > maxFrame {
+		return complete, errors.Join(err, a.giveUp(p.Marker))
 	}
 
 	a.open.payloads = append(a.open.payloads, p.Payload)
@@ -69,10 +103,34 @@ func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err er
 	return complete, err
 }
 
+// giveUp drops the frame that is being put together, because it is too large. What follows of it, up to its marker, is
+// ignored.
+func (a *assembler) giveUp(marker bool) error {
+	a.open.clear()
+	a.open.tooLarge, a.open.broken = !marker, false
+	return a.drop(errTooLarge)
+}
+
+// isRestOfTooLarge says whether a packet belongs to a frame that has been given up.
+func (a *assembler) isRestOfTooLarge(p *rtp.Packet, timestamp int64) bool {
+	rest := a.open.tooLarge && timestamp == a.open.timestamp
+	a.open.tooLarge = rest && !p.Marker
+	return rest
+}
+
+// drop counts a frame that cannot be put together: what refers to it cannot be decoded.
+func (a *assembler) drop(why error) error {
+	a.dropped++
+	a.lossy = true
+	a.needKey = a.codec.Kind == Video
+	return fmt.Errorf("assemble %s frame: %w", a.codec.Name, why)
+}
+
 // tear notes a hole: what is being put together can't be completed, and what follows can't be decoded.
 func (a *assembler) tear() {
 	if len(a.open.payloads) > 0 {
-		a.open.payloads, a.torn = nil, a.open.timestamp
+		a.open.clear()
+		a.torn = a.open.timestamp
 		a.dropped++
 	}
 	a.afterHole, a.lossy = true, true
@@ -80,8 +138,7 @@ func (a *assembler) tear() {
 }
 
 func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, error) {
-	payloads := a.open.payloads
-	a.open.payloads = nil
+	payloads := a.open.clear()
 	if a.open.broken {
 		if a.torn != a.open.timestamp { // else this is the rest of a frame that counts already
 			a.dropped++
@@ -92,11 +149,11 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 
 	config := a.config
 	frames, err := a.codec.assemble(payloads, &config)
+	if err == nil {
+		err = a.checkSize(frames, config)
+	}
 	if err != nil {
-		a.dropped++
-		a.lossy = true
-		a.needKey = a.codec.Kind == Video
-		return complete, fmt.Errorf("assemble %s frame: %w", a.codec.Name, err)
+		return complete, errors.Join(earlier, a.drop(err))
 	}
 
 	if isPlaceholder(config) {
@@ -118,11 +175,22 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 			a.keyFrames++
 		}
 
-		complete = append(complete, assembled{frame, a.open.timestamp - frame.early, config, a.lossy})
+		complete = append(complete, assembled{frame, a.open.timestamp - frame.early, config.public(), a.lossy})
 		a.lossy = false
 	}
 
 	return complete, earlier
+}
+
+// checkSize sees that key frames have a size which containers can have.
+func (a *assembler) checkSize(frames []unit, c Config) error {
+	if a.codec.Kind == Audio || !slices.ContainsFunc(frames, func(u unit) bool { return u.key }) {
+		return nil
+	}
+	if min(c.Width, c.Height) < 1 || max(c.Width, c.Height) > maxSide {
+		return fmt.Errorf("%w: %d×%d", errSize, c.Width, c.Height)
+	}
+	return nil
 }
 
 // isPadding knows packets that carry nothing but padding, for bandwidth probing and to make a track known. A LiveKit

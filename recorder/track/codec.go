@@ -118,6 +118,13 @@ type Config struct {
 	sps, pps []byte
 }
 
+// public is the configuration as frames carry it, which may be held for long: without what only the next key frame
+// needs.
+func (c Config) public() Config {
+	c.sps, c.pps = nil, nil
+	return c
+}
+
 // Equal says whether a container's header fits both.
 func (c Config) Equal(other Config) bool {
 	return bytes.Equal(c.Private, other.Private) && c.Width == other.Width && c.Height == other.Height &&

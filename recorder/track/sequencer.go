@@ -29,13 +29,21 @@ type arrival struct {
 	at     time.Time
 }
 
-// sequencer puts packets into order, drops doubles, and gives up on a missing packet after [patience].
+// maxHeld is how much memory packets may take that wait for one before them: more than all the numbers of a stream that
+// has not begun anew, in packets of the usual size. Beyond it, what is missing is given up at once.
+const maxHeld = 16 << 20
+
+// sequencer puts packets into order, drops doubles, and gives up on a missing packet after [patience]. What a packet
+// costs does not depend on how many are held.
 type sequencer struct {
 	kind     Kind
 	started  bool
 	next     int64 // the extended sequence number that comes next
+	newest   int64 // of what is held
 	held     map[int64]arrival
-	ask      map[int64]time.Time // when missing packets are to be asked for, by extended sequence number
+	order    marks // the numbers of what is held
+	cost     int   // of what is held
+	ask      *asking
 	received int64
 	lost     int64
 }
@@ -43,89 +51,78 @@ type sequencer struct {
 // push takes a packet that arrived now.
 func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 	if !s.started {
-		s.started, s.held, s.ask = true, map[int64]arrival{}, map[int64]time.Time{}
-		s.next = int64(p.SequenceNumber)
+		s.started = true
+		s.begin(int64(p.SequenceNumber))
 	}
 
 	sequence := s.next + int64(int16(p.SequenceNumber-uint16(s.next)))
 	switch distance := sequence - s.next; {
 	case distance < -restart || distance > restart:
 		// Whatever was held belongs to the old stream, and is let go with it: pop sees a hole.
-		clear(s.held)
-		clear(s.ask)
-		s.next = sequence - 1
+		s.begin(sequence - 1)
 	case distance < 0:
 		return // a double, or later than our patience: counted as lost already
 	}
 
-	if _, double := s.held[sequence]; double {
-		return
+	if s.order.has(sequence) {
+		return // a double
+	}
+	if len(s.held) == 0 || sequence > s.newest {
+		s.newest = sequence
 	}
 
 	s.received++
 	s.held[sequence] = arrival{p, now}
+	s.order.add(sequence)
+	s.cost += cost(p.Payload)
+	if s.ask != nil {
+		s.ask.due.remove(sequence)
+	}
+}
+
+// begin lets go of everything.
+func (s *sequencer) begin(next int64) {
+	s.next, s.held, s.order, s.cost, s.ask = next, map[int64]arrival{}, marks{}, 0, nil
 }
 
 // pop returns the next packet in order, and whether packets before it are missing for good.
 func (s *sequencer) pop(now time.Time) (p *rtp.Packet, hole, ok bool) {
-	if a, ok := s.held[s.next]; ok {
-		delete(s.held, s.next)
-		s.next++
-		return a.packet, false, true
-	}
-
-	first, found := s.firstHeld()
-	if !found || now.Sub(s.held[first].at) < patience {
+	first, found := s.order.from(s.next)
+	if !found {
 		return nil, false, false
 	}
 
+	a := s.held[first]
+	if hole = first > s.next; hole && now.Sub(a.at) < patience && s.cost <= maxHeld {
+		return nil, false, false
+	}
+
+	if s.ask != nil {
+		s.ask.pass(s.next, first)
+	}
+	delete(s.held, first)
+	s.order.remove(first)
+	s.cost -= cost(a.packet.Payload)
 	s.lost += first - s.next
 	s.next = first + 1
-	a := s.held[first]
-	delete(s.held, first)
-	return a.packet, true, true
-}
-
-func (s *sequencer) firstHeld() (first int64, found bool) {
-	for sequence := range s.held {
-		if !found || sequence < first {
-			first, found = sequence, true
-		}
-	}
-	return first, found
+	return a.packet, hole, true
 }
 
 // missing returns the sequence numbers to ask for now (RFC 4585 section 6.2.1): those that later packets have
 // overtaken.
 func (s *sequencer) missing(now time.Time) (numbers []uint16) {
 	if len(s.held) == 0 {
-		clear(s.ask)
+		s.ask = nil
 		return nil
 	}
-
-	newest := s.next
-	for sequence := range s.held {
-		newest = max(newest, sequence)
+	if s.ask == nil {
+		s.ask = &asking{noted: s.next}
 	}
 
-	for sequence := s.next; sequence < newest && len(numbers) < maxAsked; sequence++ {
-		if _, here := s.held[sequence]; here {
-			continue
-		}
-		switch due, known := s.ask[sequence]; {
-		case !known:
-			s.ask[sequence] = now.Add(reorderWait[s.kind])
-		case !now.Before(due):
-			s.ask[sequence] = now.Add(askInterval)
-			numbers = append(numbers, uint16(sequence))
-		}
+	s.ask.ripen(now, func(number int64) bool { return number >= s.next && !s.order.has(number) })
+	numbers = s.ask.take(s.next, now)
+	if len(numbers) < maxAsked {
+		s.ask.note(s.next, s.newest, now.Add(reorderWait[s.kind]))
 	}
-
-	for sequence := range s.ask {
-		if sequence < s.next {
-			delete(s.ask, sequence)
-		}
-	}
-
 	return numbers
 }

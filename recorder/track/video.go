@@ -14,6 +14,21 @@ import (
 
 var errTruncated = errors.New("frame is truncated")
 
+// What a frame may consist of. Each piece costs more memory than its bytes, and there could be one in each byte.
+const (
+	// maxLayers is how many spatial layers VP9's payload descriptor can tell apart.
+	maxLayers = 8
+	// maxOBUs is how many OBUs a temporal unit of AV1 may have: some for each of its layers, and one for each tile.
+	maxOBUs = 1024
+	// maxParameters is the largest parameter set, or sequence header, that is believed: usual ones have some 40 bytes.
+	maxParameters = 4096
+)
+
+var (
+	errPieces     = errors.New("frame has too many pieces")
+	errParameters = errors.New("parameter set is too large")
+)
+
 // VP8: RFC 7741. A frame is the concatenation of the payloads behind their descriptors.
 
 func startsVP8(payload []byte) bool {
@@ -72,6 +87,8 @@ func assembleVP9(payloads [][]byte, config *Config) ([]unit, error) {
 		}
 
 		switch {
+		case p.B && len(layers) == maxLayers:
+			return nil, errPieces
 		case p.B:
 			layers = append(layers, bytes.Clone(part))
 		case len(layers) == 0:
@@ -126,13 +143,16 @@ func assembleH264(payloads [][]byte, config *Config) ([]unit, error) {
 
 	key := false
 	for _, nal := range nals {
-		switch h264.NALUType(nal[0] & 0x1f) {
-		case h264.NALUTypeSPS:
-			config.sps = nal
-		case h264.NALUTypePPS:
-			config.pps = nal
-		case h264.NALUTypeIDR:
+		switch t := h264.NALUType(nal[0] & 0x1f); {
+		case t == h264.NALUTypeIDR:
 			key = true
+		case t != h264.NALUTypeSPS && t != h264.NALUTypePPS:
+		case len(nal) > maxParameters:
+			return nil, errParameters
+		case t == h264.NALUTypeSPS:
+			config.sps = bytes.Clone(nal) // a copy, that does not hold the frame
+		default:
+			config.pps = bytes.Clone(nal)
 		}
 	}
 
@@ -193,6 +213,9 @@ func assembleAV1(payloads [][]byte, config *Config) ([]unit, error) {
 			return nil, errTruncated
 		}
 
+		if len(obus)+len(p.OBUElements) > maxOBUs {
+			return nil, errPieces
+		}
 		for i, element := range p.OBUElements {
 			if i == 0 && p.Z && len(obus) > 0 {
 				obus[len(obus)-1] = append(obus[len(obus)-1], element...)
@@ -268,6 +291,10 @@ func withSize(obu []byte) ([]byte, error) {
 
 // configureAV1 makes the AV1CodecConfigurationRecord (AV1-ISOBMFF section 2.3.3) of a sequence header.
 func configureAV1(config *Config, obu []byte) error {
+	if len(obu) > maxParameters {
+		return errParameters
+	}
+
 	var header av1.SequenceHeader
 	if err := header.Unmarshal(obu); err != nil {
 		return fmt.Errorf("read sequence header: %w", err)

@@ -49,6 +49,8 @@ func TestARecordingEndsWithWhatItsPartsHaveCome(t *testing.T) {
 			[]Part{lasting("a", Completed, 0, 1)}, "left", "video/H265", Completed, "left", after(1)},
 		{"no part came through: its reason says more", []Part{failed}, "left", "", Failed, "ffmpeg died", after(0)},
 		{"a failed part that gives no reason", []Part{lasting("a", Failed, 0, 0)}, "left", "", Failed, "left", after(0)},
+		{"parts that nobody can use", []Part{because(lasting("a", Completed, 0, 1), "the format changed")}, ReasonUnsteady, "",
+			Failed, ReasonUnsteady, after(1)},
 		{"nobody came", nil, ReasonNotJoined, "", Failed, ReasonNotJoined, nil},
 		{"nobody came whose codec could be recorded", nil, "left", "video/H265", Failed,
 			ReasonNoMedia + " (video/H265); left", nil},
@@ -136,6 +138,14 @@ func TestALatePartOfAFailedRecordingMakesItCompleted(t *testing.T) {
 	require.Equal(t, Completed, r.State)
 	require.Equal(t, "left", r.Reason)
 	require.Equal(t, after(9), r.EndedAt)
+}
+
+func TestALatePartOfAnUnsteadyRecordingDoesNotMakeItCompleted(t *testing.T) {
+	unsteady := Recording{Parts: []Part{lasting("a", Completed, 0, 1)}}.Concluded(ReasonUnsteady, "")
+	r := unsteady.Amended([]Part{lasting("b", Completed, 2, 1)})
+	require.Equal(t, Failed, r.State)
+	require.Equal(t, ReasonUnsteady, r.Reason)
+	require.Len(t, r.Parts, 2)
 }
 
 // A recorder that has lost a recording before it received anything amends nothing.

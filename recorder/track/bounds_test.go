@@ -1,0 +1,139 @@
+package track
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
+)
+
+// fed is a receiver whose packets are pushed by a test, a millisecond apart, and what comes of them.
+type fed struct {
+	*Receiver
+	now      time.Time
+	sequence uint16
+	frames   []Frame
+	asked    int
+	warnings []error
+}
+
+func feedOf(t *testing.T, mime string) *fed {
+	t.Helper()
+	codec, ok := CodecOf(mime)
+	require.True(t, ok)
+
+	f := &fed{now: origin}
+	f.Receiver = &Receiver{
+		Codec:           codec,
+		Base:            &Timebase{},
+		RequestKeyFrame: func() { f.asked++ },
+		Retransmit:      func([]uint16) {},
+		Emit:            func(frame Frame) { f.frames = append(f.frames, frame) },
+		Warn:            func(err error) { f.warnings = append(f.warnings, err) },
+	}
+	f.Init()
+	return f
+}
+
+// send pushes the next packet.
+func (f *fed) send(timestamp uint32, marker bool, payload []byte) {
+	header := rtp.Header{SequenceNumber: f.sequence, Timestamp: timestamp, Marker: marker}
+	f.sequence++
+	f.now = f.now.Add(time.Millisecond)
+	f.receive(&rtp.Packet{Header: header, Payload: payload}, f.now)
+	f.drain(f.now)
+}
+
+func TestAFrameWithoutEndIsGivenUp(t *testing.T) {
+	f := feedOf(t, "video/vp8")
+	for _, p := range vp8(0, 0, 1, true) {
+		f.send(0, true, p.Payload)
+	}
+	require.Len(t, f.frames, 1)
+	asked := f.asked
+
+	const endless = 90000
+	for range 200_000 {
+		f.send(endless, false, make([]byte, 1100))
+		require.LessOrEqual(t, f.packets.assembler.open.cost, maxFrame)
+	}
+	require.Empty(t, f.packets.assembler.open.payloads, "the memory is given back")
+	require.EqualValues(t, 1, f.Stats().Dropped)
+	require.Len(t, f.warnings, 1)
+	require.ErrorIs(t, f.warnings[0], errTooLarge)
+	require.Greater(t, f.asked, asked+100, "a key frame is asked for each second")
+
+	f.send(endless, true, []byte{0})
+	f.send(endless+3000, true, vp8(0, 0, 1, false)[0].Payload)
+	require.Len(t, f.frames, 1, "what refers to the frame cannot be decoded")
+	f.send(endless+6000, true, vp8(0, 0, 1, true)[0].Payload)
+	require.Len(t, f.frames, 2)
+	require.True(t, f.frames[1].AfterLoss)
+}
+
+// The end of the large frame may be what is lost.
+func TestTheRestOfAFrameThatIsTooLargeIsIgnoredBehindALossToo(t *testing.T) {
+	f := feedOf(t, "video/vp8")
+	for range maxFrame/1100 + 1 {
+		f.send(0, false, make([]byte, 1100))
+	}
+	require.EqualValues(t, 1, f.Stats().Dropped)
+
+	f.sequence++
+	f.send(0, false, make([]byte, 1100))
+	f.now = f.now.Add(patience)
+	f.drain(f.now)
+	require.Empty(t, f.packets.assembler.open.payloads)
+	f.send(3000, true, vp8(0, 0, 1, true)[0].Payload)
+	require.Len(t, f.frames, 1)
+	require.EqualValues(t, 1, f.Stats().Dropped)
+}
+
+// A packet holds the whole buffer that it was read into.
+func TestTinyPacketsOfAFrameCountWithTheirBuffers(t *testing.T) {
+	f := feedOf(t, "video/vp8")
+	for range maxFrame/1460 + 1 {
+		f.send(0, false, make([]byte, 1, 1460))
+	}
+	require.ErrorIs(t, f.warnings[0], errTooLarge)
+}
+
+// What a frame is made of may cost more than its bytes.
+func TestFramesOfTooManyPiecesAreDropped(t *testing.T) {
+	vp9Key := []byte{0x08, 0x82, 0x49, 0x83, 0x42, 0x00, 0x04, 0xf0, 0x02, 0xcf, 0x00}
+	empty := append([]byte{0x00}, make([]byte, 1000)...)
+	sps := append([]byte{0x67}, bytes.Repeat([]byte{0x42}, maxParameters)...)
+	stapA := append(binary.BigEndian.AppendUint16([]byte{0x78}, uint16(len(sps))), sps...)
+	nals := append([]byte{0x78}, bytes.Repeat([]byte{0, 1, 0x65}, 400)...)
+	sequenceHeader := append([]byte{0x10, 0x08}, make([]byte, maxParameters)...)
+
+	for name, c := range map[string]struct {
+		mime    string
+		payload []byte
+		packets int
+		err     error
+	}{
+		"more layers of VP9 than there are":      {"video/vp9", vp9Key, maxLayers + 1, errPieces},
+		"an OBU of AV1 in each byte":             {"video/av1", empty, 5, errPieces},
+		"a parameter set of H264 that is huge":   {"video/h264", stapA, 1, errParameters},
+		"a NAL unit of H264 in each third byte":  {"video/h264", nals, 3, nil},
+		"a sequence header of AV1 that is huge":  {"video/av1", sequenceHeader, 1, errParameters},
+		"a VP8 picture without width and height": {"video/vp8", []byte{0x10, 0, 0, 0, 0x9d, 1, 0x2a, 0, 0, 0, 0}, 1, errSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := feedOf(t, c.mime)
+			for n := range c.packets {
+				f.send(0, n == c.packets-1, c.payload)
+			}
+			require.Empty(t, f.frames)
+			require.Len(t, f.warnings, 1)
+			if c.err != nil {
+				require.ErrorIs(t, f.warnings[0], c.err)
+			}
+			require.Equal(t, 1, f.asked)
+		})
+	}
+}
