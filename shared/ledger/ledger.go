@@ -3,7 +3,8 @@
 //
 //	.ledger/ROOM/PARTICIPANT.json              the newest wish for one participant; conditional writes only
 //	.recordings/id/RECORDING.json              one recording by its id: its document, or where that is
-//	.recordings/room/ROOM/PARTICIPANT/RECORDING  an index for lists, the object's name says it all
+//	.recordings/rooms/ROOM/…                   an index for lists, newest first: names without content (index.go)
+//	.recordings/participants/ROOM/PARTICIPANT/…  the same for each participant
 //	FILE.json beside FILE.webm                 the recording's document
 //	.tails/FILE/OFFSET                         what is not uploaded yet of a file that grows (recorder/upload)
 package ledger
