@@ -51,11 +51,12 @@ func (d *DirStore) Put(ctx context.Context, key string, body []byte, tag string)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
-	if err := os.WriteFile(path+".new", body, 0o644); err != nil {
+	making := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new") // no name of a recording begins with a dot
+	if err := os.WriteFile(making, body, 0o644); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
 
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(making, path); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
 	return contentTag(body), nil

@@ -68,3 +68,12 @@ func TestWhatStandsInTheWayIsSaid(t *testing.T) {
 		require.NotErrorIs(t, err, ErrNotFound)
 	}
 }
+
+// An object appears whole: what it is made of meanwhile must not be called like anything that somebody can ask for.
+func TestNoNameStandsInTheWayOfAnObjectInTheMaking(t *testing.T) {
+	d := &DirStore{Root: t.TempDir()}
+	for _, key := range []string{"x.json.new/y.json", "x.json"} {
+		_, err := d.Put(t.Context(), key, []byte("1"), "")
+		require.NoError(t, err)
+	}
+}
