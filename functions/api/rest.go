@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/shared/command"
@@ -17,41 +14,8 @@ import (
 	"livekit-recorder/shared/ledger"
 )
 
-// listLimit bounds the answer to a list, which Lambda limits to 6 MB.
-const listLimit = 500
-
 // noteTimeout bounds the noting of a wish in the bucket, which the start itself does not depend on.
 const noteTimeout = 3 * time.Second
-
-// authorise checks the caller's LiveKit access token: it must be ours, in force, and grant roomRecord.
-func (a *api) authorise(r request) error {
-	scheme, token, ok := strings.Cut(r.authorization, " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return unauthenticated("the Authorization header must be Bearer and a LiveKit access token")
-	}
-
-	verifier, err := auth.ParseAPIToken(strings.TrimSpace(token))
-	if err != nil {
-		return unauthenticated("the token is not a LiveKit access token")
-	}
-	secret := a.Keys.GetSecret(verifier.APIKey())
-	if secret == "" {
-		return unauthenticated("the token was signed with another API key than this service's")
-	}
-	claims, err := verifier.Verify(secret)
-	if err != nil {
-		return unauthenticated("the token is not valid: its signature is wrong, or it has expired")
-	}
-
-	if claims.Video == nil || !claims.Video.RoomRecord {
-		return &problem{
-			status:  http.StatusForbidden,
-			Code:    "forbidden",
-			Message: "the token does not grant roomRecord",
-		}
-	}
-	return nil
-}
 
 // startRequest is the body of POST /recordings/start.
 type startRequest struct {
@@ -76,15 +40,24 @@ func (s startRequest) command(received time.Time) command.Command {
 }
 
 func (a *api) start(ctx context.Context, r request) (int, any, error) {
-	if err := a.authorise(r); err != nil {
+	who, err := a.authorise(r)
+	if err != nil {
 		return 0, nil, err
 	}
 	var body startRequest
 	if err := decode(r.body, &body); err != nil {
 		return 0, nil, err
 	}
+
 	c := body.command(r.received)
 	if err := c.Validate(); err != nil {
+		return 0, nil, err
+	}
+	if ending := document.ReservedEnding(c.File); ending != "" {
+		return 0, nil, invalid("file", "file must not have a name that ends in %s: files of other recordings could be called "+
+			"so (reserved are .eN, .partN, .restN, .json, and media extensions but one at the very end)", ending)
+	}
+	if err := who.may("room", c.Room); err != nil {
 		return 0, nil, err
 	}
 
@@ -92,7 +65,7 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 	// Beside each other: a bucket that is slow must not hold up a recording.
 	var noting sync.WaitGroup
 	noting.Go(func() { a.note(ctx, recording) })
-	err := a.send(ctx, c)
+	err = a.send(ctx, c)
 	noting.Wait()
 
 	if err != nil {
@@ -127,7 +100,8 @@ type stopRequest struct {
 }
 
 func (a *api) stop(ctx context.Context, r request) (int, any, error) {
-	if err := a.authorise(r); err != nil {
+	who, err := a.authorise(r)
+	if err != nil {
 		return 0, nil, err
 	}
 	var body stopRequest
@@ -135,6 +109,7 @@ func (a *api) stop(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 
+	field := "room"
 	c := command.NewStop(body.Room, body.Participant, r.received)
 	answer := map[string]string{"room": body.Room, "participant": body.Participant}
 	if body.ID != "" {
@@ -144,10 +119,15 @@ func (a *api) stop(ctx context.Context, r request) (int, any, error) {
 		if err := a.name(ctx, &c, body.ID); err != nil {
 			return 0, nil, err
 		}
+		field = "id"
 		answer = map[string]string{"id": body.ID}
 	}
 
 	if err := c.Validate(); err != nil {
+		return 0, nil, err
+	}
+	// Without a bucket nobody knows here whose recording an id names: then a token for one room stops none by its id.
+	if err := who.may(field, c.Room); err != nil {
 		return 0, nil, err
 	}
 	if err := a.send(ctx, c); err != nil {
@@ -176,54 +156,36 @@ func (a *api) name(ctx context.Context, c *command.Command, id string) error {
 }
 
 func (a *api) get(ctx context.Context, r request) (int, any, error) {
-	if err := a.readable(r); err != nil {
+	who, err := a.reader(r)
+	if err != nil {
 		return 0, nil, err
 	}
 
 	recording, err := a.find(ctx, r.id)
-	return http.StatusOK, recording, err
-}
-
-func (a *api) list(ctx context.Context, r request) (int, any, error) {
-	if err := a.readable(r); err != nil {
+	if err != nil {
 		return 0, nil, err
 	}
-
-	query, err := url.ParseQuery(r.query)
-	if err != nil {
-		return 0, nil, invalid("", "the query is not valid: %v", err)
-	}
-	room, participant := query.Get("room"), query.Get("participant")
-	if err := command.ValidateName("room", room); err != nil {
+	if err := who.may("id", recording.Room); err != nil {
 		return 0, nil, err
 	}
-	if participant != "" {
-		if err := command.ValidateName("participant", participant); err != nil {
-			return 0, nil, err
-		}
-	}
-
-	recordings, err := a.Documents.List(ctx, room, participant, listLimit)
-	if err != nil {
-		return 0, nil, unavailable("the bucket cannot be read, try again", err)
-	}
-	return http.StatusOK, map[string]any{"recordings": recordings}, nil
+	return http.StatusOK, recording, nil
 }
 
-// readable says whether documents can be shown to the caller.
-func (a *api) readable(r request) error {
-	if err := a.authorise(r); err != nil {
-		return err
+// reader is a caller to whom documents may be shown.
+func (a *api) reader(r request) (caller, error) {
+	who, err := a.authorise(r)
+	if err != nil {
+		return caller{}, err
 	}
 
 	if a.Documents == nil {
-		return &problem{
+		return caller{}, &problem{
 			status:  http.StatusNotImplemented,
 			Code:    "no_bucket",
 			Message: "this service runs without a bucket: S3_BUCKET is not set",
 		}
 	}
-	return nil
+	return who, nil
 }
 
 // find reads the document of a recording. What can be no id is not looked for: it would become part of a key.

@@ -46,7 +46,8 @@ func (f *fleet) gather() evidence {
 	for key, o := range objects {
 		name := strings.TrimPrefix(key, directory+"/")
 		switch {
-		case strings.HasPrefix(name, ".ledger/"), strings.HasPrefix(name, ".recordings/room/"):
+		case strings.HasPrefix(name, ".ledger/"), strings.HasPrefix(name, ".recordings/rooms/"),
+			strings.HasPrefix(name, ".recordings/participants/"):
 		case strings.HasPrefix(name, ".recordings/id/"):
 			e.pointer(o.body)
 		case mediaKey(key):

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -30,15 +31,47 @@ func Join(directory, key string) string {
 	return directory + "/" + key
 }
 
-// FileName fills a file template (see [command.ValidateFile]) and makes it safe: the result is a relative path without
-// extension whose segments are never empty, ".", ".." or hidden. Each value becomes part of one segment, whatever
-// characters it has, by [Segment].
-func FileName(template string, recording Recording, at time.Time) string {
-	for _, extension := range []string{".webm", ".mp4", ".ogg"} {
-		if rest, ok := strings.CutSuffix(template, extension); ok && rest != "" && !strings.HasSuffix(rest, "/") {
-			template = rest
+// reserved are the endings that the service puts behind the names of recordings: those of parts (see [PartName]), of
+// what is kept beside them, of media files and of documents. Stores may not tell upper case from lower.
+var reserved = regexp.MustCompile(`(?i)\.(e[0-9]+|part[0-9]+|rest[0-9]*|webm|mp4|ogg|json)$`)
+
+// ReservedEnding is the ending of a file template, or of a directory in it, that no name may have: with it, a name
+// could be that of another recording's file. It is empty if there is none. One media extension at the very end is none
+// of the name.
+func ReservedEnding(template string) string {
+	for segment := range strings.SplitSeq(withoutExtension(template), "/") {
+		if ending := reserved.FindString(segment); ending != "" {
+			return ending
 		}
 	}
+	return ""
+}
+
+var mediaExtension = regexp.MustCompile(`(?i)[^/](\.(webm|mp4|ogg))$`)
+
+func withoutExtension(template string) string {
+	if at := mediaExtension.FindStringSubmatchIndex(template); at != nil {
+		return template[:at[2]]
+	}
+	return template
+}
+
+// withoutReserved hides the dot of an ending that is reserved.
+func withoutReserved(segment string) string {
+	if at := reserved.FindStringIndex(segment); at != nil {
+		return segment[:at[0]] + "%2E" + segment[at[0]+1:]
+	}
+	return segment
+}
+
+// FileName fills a file template (see [command.ValidateFile]) and makes it safe: the result is a relative path without
+// extension whose segments are never empty, ".", ".." or hidden, and have no ending that is reserved. Each value becomes
+// part of one segment, whatever characters it has, by [Segment].
+//
+// For two names that are different, all that is ever stored under the one is different from all that is stored under
+// the other: behind a name there are only endings that are reserved.
+func FileName(template string, recording Recording, at time.Time) string {
+	template = withoutExtension(template)
 	track := recording.Target
 	values := strings.NewReplacer(
 		"{room}", escape(recording.Room), "{participant}", escape(recording.Participant),
@@ -47,7 +80,7 @@ func FileName(template string, recording Recording, at time.Time) string {
 	)
 	var segments []string
 	for segment := range strings.SplitSeq(template, "/") {
-		segments = append(segments, fit(tidy(values.Replace(escapeLiteral(segment)))))
+		segments = append(segments, fit(withoutReserved(tidy(values.Replace(escapeLiteral(segment))))))
 	}
 	name := path.Join(segments...)
 	if len(name) > maxNameBytes {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -50,18 +51,19 @@ func (d *DirStore) Put(ctx context.Context, key string, body []byte, tag string)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
-	if err := os.WriteFile(path+".new", body, 0o644); err != nil {
+	making := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new") // no name of a recording begins with a dot
+	if err := os.WriteFile(making, body, 0o644); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
 
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(making, path); err != nil {
 		return "", fmt.Errorf("put object: %w", err)
 	}
 	return contentTag(body), nil
 }
 
 // List implements [Store].
-func (d *DirStore) List(_ context.Context, prefix string, limit int) ([]string, error) {
+func (d *DirStore) List(_ context.Context, prefix, after string, limit int) ([]string, error) {
 	var keys []string
 	err := filepath.WalkDir(d.path(filepath.Dir(prefix+"x")), func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -71,7 +73,7 @@ func (d *DirStore) List(_ context.Context, prefix string, limit int) ([]string, 
 			return err
 		}
 		name, err := filepath.Rel(d.Root, path)
-		if key := filepath.ToSlash(name); err == nil && strings.HasPrefix(key, prefix) && len(keys) < limit {
+		if key := filepath.ToSlash(name); err == nil && strings.HasPrefix(key, prefix) && key > after {
 			keys = append(keys, key)
 		}
 		return err
@@ -80,7 +82,8 @@ func (d *DirStore) List(_ context.Context, prefix string, limit int) ([]string, 
 		return nil, fmt.Errorf("list objects: %w", err)
 	}
 
-	return keys, nil
+	slices.Sort(keys) // a directory's content comes behind what has the same name and more, "a/x" behind "a-b"
+	return keys[:min(limit, len(keys))], nil
 }
 
 func (d *DirStore) path(key string) string { return filepath.Join(d.Root, filepath.FromSlash(key)) }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 	"time"
 
 	"livekit-recorder/shared/document"
@@ -27,19 +26,20 @@ type pointer struct {
 
 func pointerKey(id string) string { return path.Join(".recordings", "id", id+".json") }
 
-func listKey(room, participant, id string) string {
-	return path.Join(".recordings", "room", document.Segment(room), document.Segment(participant), id)
-}
-
 // DocumentKey is where the document of a recording with that file name lies.
 func DocumentKey(file string) string { return file + ".json" }
 
 // Request notes a recording that has been asked for, so that it can be found by its id from then on.
 // A recording that is known already is left as it is.
 func (d Documents) Request(ctx context.Context, recording document.Recording) error {
-	if err := d.putNew(ctx, listKey(recording.Room, recording.Participant, recording.ID), struct{}{}); err != nil {
+	if err := d.indexed(ctx, recording); err != nil {
 		return err
 	}
+	return d.known(ctx, recording)
+}
+
+// known makes a recording be found by its id.
+func (d Documents) known(ctx context.Context, recording document.Recording) error {
 	return d.putNew(ctx, pointerKey(recording.ID), pointer{Recording: &recording})
 }
 
@@ -59,7 +59,7 @@ func (d Documents) putNew(ctx context.Context, key string, v any) error {
 // document it has so far is returned: that is how a take-over finds the earlier parts.
 func (d Documents) Reserve(ctx context.Context, recording document.Recording, wanted string) (document.Recording,
 	error) {
-	if err := d.Request(ctx, recording); err != nil {
+	if err := d.known(ctx, recording); err != nil {
 		return recording, err
 	}
 	existing, err := d.ByID(ctx, recording.ID)
@@ -93,6 +93,10 @@ func (d Documents) Reserve(ctx context.Context, recording document.Recording, wa
 				continue
 			}
 		} else if err != nil {
+			return recording, err
+		}
+		// In this order: whoever finds the name by the id finds it in the index, too.
+		if err := d.indexed(ctx, recording); err != nil {
 			return recording, err
 		}
 		return recording, d.point(ctx, recording)
@@ -257,30 +261,6 @@ func (d Documents) at(ctx context.Context, key string) (document.Recording, erro
 		return recording, fmt.Errorf("read %s: %w", key, ErrNoDocument)
 	}
 	return recording, nil
-}
-
-// List finds the recordings of a room, or of one participant in it (participant empty: of all), at most limit.
-func (d Documents) List(ctx context.Context, room, participant string, limit int) ([]document.Recording, error) {
-	prefix := path.Join(".recordings", "room", document.Segment(room)) + "/"
-	if participant != "" {
-		prefix += document.Segment(participant) + "/"
-	}
-	keys, err := d.Store.List(ctx, prefix, limit)
-	if err != nil {
-		return nil, err
-	}
-	recordings := make([]document.Recording, 0, len(keys))
-	for _, key := range keys {
-		recording, err := d.ByID(ctx, key[strings.LastIndexByte(key, '/')+1:])
-		if errors.Is(err, ErrNotFound) {
-			continue // the index is written first
-		}
-		if err != nil {
-			return nil, err
-		}
-		recordings = append(recordings, recording)
-	}
-	return recordings, nil
 }
 
 func encodeDocument(recording document.Recording) ([]byte, error) {

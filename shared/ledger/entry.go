@@ -26,19 +26,28 @@ type Entry struct {
 	Claims map[string]Claim `json:"claims,omitempty"`
 	// Over has the recordings that have come to their end, by id.
 	Over map[string]Ended `json:"over,omitempty"`
+	// Answered has the sessions whose starts have been answered, whatever the answer was, and when the first of these
+	// starts was requested. Another start for the same session and target is a webhook that was repeated.
+	Answered map[string]time.Time `json:"answered,omitempty"`
+}
+
+// answeredKey is the name in [Entry.Answered] of what a start asks for; empty for a start without a session, which is
+// never a repetition.
+func answeredKey(c command.Command) string {
+	if c.Session == "" {
+		return ""
+	}
+	return c.Session + " " + c.Target()
 }
 
 // Claim is a recording that is not over, and the recorder that has it.
 type Claim struct {
-	Target      string    `json:"target"` // [command.Command.Target]
-	RequestedAt time.Time `json:"requestedAt"`
-	// StartedAgain is the newest start that was answered by this recording, because it was running already: stops from
-	// before that do not end it.
-	StartedAgain time.Time `json:"startedAgain,omitzero"`
+	Target string `json:"target"` // [command.Command.Target]
+	// Starts are those that the recording has answered: its own, and behind it those that came while it was running.
+	// Stops from before one of them do not end it.
+	Starts []Asked `json:"starts"`
 	// Sessions are those that the recording is wanted for, as far as they are known and have not ended.
 	Sessions []string `json:"sessions,omitempty"`
-	// Started are the sessions whose starts it has answered: its own, and those of its duplicates.
-	Started []string `json:"started,omitempty"`
 	// Owner is the name of the recorder that has the recording, Attempt the one of its attempts at it.
 	Owner   string `json:"owner"`
 	Attempt string `json:"attempt"`
@@ -55,12 +64,19 @@ type Claim struct {
 	Began time.Time `json:"began,omitzero"`
 }
 
+// Asked is a start that a recording has answered. Of the starts of one session, the first that was requested counts,
+// and of those without a session the newest.
+type Asked struct {
+	Recording string    `json:"recording"` // what the start would have begun
+	Session   string    `json:"session,omitempty"`
+	At        time.Time `json:"at"`
+}
+
 // Ended is what is remembered of a recording that is over.
 type Ended struct {
-	Target  string    `json:"target"`
-	Started []string  `json:"started,omitempty"`
-	Issued  int       `json:"issued"`
-	At      time.Time `json:"at"`
+	Target string    `json:"target"`
+	Issued int       `json:"issued"`
+	At     time.Time `json:"at"`
 }
 
 // Wanted says that the recording should be running.
@@ -107,9 +123,10 @@ type Grant struct {
 	Departed bool
 }
 
-// keepEnded is how long departures, early stops and ended recordings are remembered: as long as a start can be on its
-// way (the queue keeps messages for a day).
-const keepEnded = 24 * time.Hour
+// keepEnded is how long departures, early stops, ended recordings and answered sessions are remembered: as long as a
+// start can be on its way. The queue keeps messages for a day, and a webhook can be repeated until its token expires,
+// some minutes after it was sent.
+const keepEnded = 25 * time.Hour
 
 // maxEnded bounds each list of them.
 const maxEnded = 500
@@ -126,28 +143,33 @@ func (e Entry) ApplyBid(b Bid) (Entry, Grant) {
 	}
 
 	ended, over := e.Over[id]
-	verdict, current := e.judge(b.Start)
-	switch {
-	case over && !b.Recorded:
+	if over && !b.Recorded {
 		return e, Grant{Verdict: Over}
-	case !over && verdict == Duplicate:
+	}
+
+	_, repeated := e.Answered[answeredKey(b.Start)]
+	if repeated {
+		e = e.corrected(b.Start)
+	}
+	verdict, current := e.judge(b.Start)
+	if verdict == Duplicate && !over && !repeated {
 		e = e.prolong(current, b.Start)
 	}
+	e = e.answered(b.Start)
 	if verdict.Refused() && !b.Recorded {
 		return e, Grant{Verdict: verdict, Current: current}
 	}
 
 	claim = Claim{
-		Target:      b.Start.Target(),
-		RequestedAt: b.Start.RequestedAt,
-		Owner:       b.Owner,
-		Attempt:     b.Attempt,
-		Epoch:       ended.Issued + 1,
-		Issued:      ended.Issued + 1,
-		Message:     b.Message,
+		Target:  b.Start.Target(),
+		Starts:  []Asked{asked(b.Start)},
+		Owner:   b.Owner,
+		Attempt: b.Attempt,
+		Epoch:   ended.Issued + 1,
+		Issued:  ended.Issued + 1,
+		Message: b.Message,
 	}
 	if session := b.Start.Session; session != "" {
-		claim.Started = []string{session}
 		if _, left := e.Left[session]; !left {
 			claim.Sessions = []string{session}
 		}
@@ -192,25 +214,82 @@ func (e Entry) judge(c command.Command) (v Verdict, current string) {
 		return Void, ""
 	}
 
-	// A webhook that is repeated speaks of a session whose start has been answered already, whatever has become of the
-	// recording. That a recording has merely seen the session is no answer: it may have ended for the one before.
-	repeated := func(target string, started []string) bool {
-		return target == c.Target() && c.Session != "" && slices.Contains(started, c.Session)
-	}
-	void := false
 	for id, claim := range e.Claims {
 		if claim.Wanted() && claim.Target == c.Target() {
 			return Duplicate, id
 		}
-		void = void || repeated(claim.Target, claim.Started)
 	}
-	for _, ended := range e.Over {
-		void = void || repeated(ended.Target, ended.Started)
-	}
-	if void {
+
+	// A webhook that is repeated speaks of a session whose start has been answered already, whatever has become of the
+	// recording. That a recording has merely seen the session is no answer: it may have ended for the one before.
+	if _, repeated := e.Answered[answeredKey(c)]; repeated {
 		return Void, ""
 	}
 	return Record, ""
+}
+
+// answered notes that the start of a session has been answered, and when the first one was requested.
+func (e Entry) answered(c command.Command) Entry {
+	key := answeredKey(c)
+	first, ok := e.Answered[key]
+	if key == "" || ok && !c.RequestedAt.Before(first) {
+		return e
+	}
+
+	next := e.clone()
+	next.Answered[key] = c.RequestedAt
+	next.forget(time.Time{})
+	return next
+}
+
+// corrected is for a webhook that comes behind its repetition, which was taken for it. What was begun for that one is
+// what the webhook asked for, from when it was received: a stop that was requested between the two ends it.
+func (e Entry) corrected(c command.Command) Entry {
+	next := e.clone()
+	for id, claim := range e.Claims {
+		n := slices.IndexFunc(claim.Starts, func(a Asked) bool { return a.Session == c.Session })
+		if claim.Target != c.Target() || n < 0 || !c.RequestedAt.Before(claim.Starts[n].At) {
+			continue
+		}
+
+		claim.Starts = slices.Clone(claim.Starts)
+		claim.Starts[n] = asked(c)
+		if stopped, ok := e.stoppedBy(claim); ok && claim.Wanted() {
+			claim.StoppedAt = stopped
+		}
+		next.Claims[id] = claim
+	}
+	return next
+}
+
+// stoppedBy says whether a stop that we have heard of ends a claim.
+func (e Entry) stoppedBy(claim Claim) (at time.Time, ok bool) {
+	if !claim.askedAfter(e.StoppedAt) {
+		return e.StoppedAt, true
+	}
+	at, ok = e.Stopped[claim.own().Recording]
+	return at, ok && !claim.askedAgainAfter(at)
+}
+
+// own is the start that the recording was begun for.
+func (c Claim) own() (a Asked) {
+	if len(c.Starts) > 0 {
+		a = c.Starts[0]
+	}
+	return a
+}
+
+func asked(c command.Command) Asked { return Asked{c.Recording, c.Session, c.RequestedAt} }
+
+// askedAfter says whether the recording has been asked for after a time, and askedAgainAfter whether another start
+// than its own has.
+func (c Claim) askedAfter(at time.Time) bool { return anyAfter(c.Starts, at) }
+func (c Claim) askedAgainAfter(at time.Time) bool {
+	return anyAfter(c.Starts[min(1, len(c.Starts)):], at)
+}
+
+func anyAfter(starts []Asked, at time.Time) bool {
+	return slices.ContainsFunc(starts, func(a Asked) bool { return a.At.After(at) })
 }
 
 // prolong notes that a recording is wanted for another start, too. The participant may be back before we have heard
@@ -218,26 +297,34 @@ func (e Entry) judge(c command.Command) (v Verdict, current string) {
 // we have heard of the stop before that.
 func (e Entry) prolong(id string, c command.Command) Entry {
 	claim := e.Claims[id]
-	known := c.Session == "" || slices.Contains(claim.Sessions, c.Session)
-	answered := c.Session == "" || slices.Contains(claim.Started, c.Session)
-	repeated := c.Session != "" && answered // a webhook that comes once more says nothing new
-	again := !repeated && c.RequestedAt.After(claim.RequestedAt) && c.RequestedAt.After(claim.StartedAgain)
-	if known && answered && !again {
-		return e
+	if c.Session != "" {
+		claim.Starts = append(slices.Clone(claim.Starts), asked(c))
+		if !slices.Contains(claim.Sessions, c.Session) {
+			claim.Sessions = append(slices.Clone(claim.Sessions), c.Session)
+		}
+	} else {
+		claim.Starts = withNewest(claim.Starts, asked(c))
 	}
 
 	next := e.clone()
-	if !known {
-		claim.Sessions = append(slices.Clone(claim.Sessions), c.Session)
-	}
-	if !answered {
-		claim.Started = append(slices.Clone(claim.Started), c.Session)
-	}
-	if again {
-		claim.StartedAgain = c.RequestedAt
-	}
 	next.Claims[id] = claim
 	return next
+}
+
+// withNewest returns the starts of a recording with another one that speaks of no session. Of those behind its own
+// start, the newest is kept.
+func withNewest(starts []Asked, another Asked) []Asked {
+	starts = slices.Clone(starts)
+	for n := 1; n < len(starts); n++ {
+		if starts[n].Session != "" {
+			continue
+		}
+		if another.At.After(starts[n].At) {
+			starts[n] = another
+		}
+		return starts
+	}
+	return append(starts, another)
 }
 
 // ApplyStop returns the entry after a stop, and the ids of the claims that it ends. That a connection was lost ends
@@ -271,16 +358,17 @@ func (e Entry) ApplyStop(c command.Command) (Entry, []string) {
 	return next, ended
 }
 
-// stops says whether a stop ends a claim: not if it has been started again since. A departure ends what has been begun
+// stops says whether a stop ends a claim: not if it has been started again since. A recording that was begun for a
+// webhook's repetition is ended by its own id, and by the one that the webhook itself has been given. A departure ends what has been begun
 // for that session, unless another session is left that it is wanted for.
 func stops(c command.Command, id string, claim Claim, left []string) bool {
 	switch {
 	case c.Recording != "":
-		return id == c.Recording && !claim.StartedAgain.After(c.RequestedAt)
+		return (id == c.Recording || claim.own().Recording == c.Recording) && !claim.askedAgainAfter(c.RequestedAt)
 	case c.Session != "":
 		return slices.Contains(claim.Sessions, c.Session) && len(left) == 0
 	default:
-		return !claim.RequestedAt.After(c.RequestedAt) && !claim.StartedAgain.After(c.RequestedAt)
+		return !claim.askedAfter(c.RequestedAt)
 	}
 }
 
@@ -339,7 +427,7 @@ func (e Entry) ApplyClose(recording string, epoch int, known []string, at time.T
 
 	next := e.clone()
 	delete(next.Claims, recording)
-	next.Over[recording] = Ended{Target: claim.Target, Started: claim.Started, Issued: claim.Issued, At: at}
+	next.Over[recording] = Ended{Target: claim.Target, Issued: claim.Issued, At: at}
 	next.forget(time.Time{})
 	return next, Closed
 }
@@ -380,7 +468,7 @@ func (e Entry) Standing(recording string, epoch int) Standing {
 func (e Entry) clone() Entry {
 	next := e
 	next.Left, next.Stopped = copyOf(e.Left), copyOf(e.Stopped)
-	next.Claims, next.Over = copyOf(e.Claims), copyOf(e.Over)
+	next.Claims, next.Over, next.Answered = copyOf(e.Claims), copyOf(e.Over), copyOf(e.Answered)
 	return next
 }
 
@@ -397,6 +485,7 @@ func (e Entry) forget(before time.Time) {
 	self := func(at time.Time) time.Time { return at }
 	forget(e.Left, before, self)
 	forget(e.Stopped, before, self)
+	forget(e.Answered, before, self)
 	forget(e.Over, before, func(o Ended) time.Time { return o.At })
 }
 

@@ -341,12 +341,12 @@ func TestApplyLeavesTheOldEntryAlone(t *testing.T) {
 	require.Equal(t, before, e.clone())
 }
 
-func TestEndedSessionsAreForgottenAfterADayAndBounded(t *testing.T) {
-	e := apply(Entry{}, left("S1", 1), left("S2", 1+86400+10))
+func TestEndedSessionsAreForgottenInTimeAndBounded(t *testing.T) {
+	e := apply(Entry{}, left("S1", 1), left("S2", 1+int(keepEnded.Seconds())+10))
 	require.NotContains(t, e.Left, "S1")
 	require.Contains(t, e.Left, "S2")
 	for n := range 2 * maxEnded {
-		e = apply(e, left(fmt.Sprint("S", n), 90000+n))
+		e = apply(e, left(fmt.Sprint("S", n), 100000+n))
 	}
 	require.Len(t, e.Left, maxEnded)
 	require.Contains(t, e.Left, fmt.Sprint("S", 2*maxEnded-1))

@@ -3,7 +3,8 @@
 //
 //	.ledger/ROOM/PARTICIPANT.json              the newest wish for one participant; conditional writes only
 //	.recordings/id/RECORDING.json              one recording by its id: its document, or where that is
-//	.recordings/room/ROOM/PARTICIPANT/RECORDING  an index for lists, the object's name says it all
+//	.recordings/rooms/ROOM/…                   an index for lists, newest first: names without content (index.go)
+//	.recordings/participants/ROOM/PARTICIPANT/…  the same for each participant
 //	FILE.json beside FILE.webm                 the recording's document
 //	.tails/FILE/OFFSET                         what is not uploaded yet of a file that grows (recorder/upload)
 package ledger
@@ -33,7 +34,7 @@ func entryKey(room, participant string) string {
 
 // Look says what a bid would come to at the moment. It changes nothing.
 func (l *Ledger) Look(ctx context.Context, b Bid) (Grant, error) {
-	entry, _, err := l.read(ctx, entryKey(b.Start.Room, b.Start.Participant))
+	entry, _, err := l.read(ctx, b.Start.Room, b.Start.Participant)
 	_, grant := entry.ApplyBid(b)
 	return grant, err
 }
@@ -77,15 +78,18 @@ func (l *Ledger) Close(ctx context.Context, r document.Recording, known []string
 
 // Standing says what this recorder has of a recording now.
 func (l *Ledger) Standing(ctx context.Context, r document.Recording) (Standing, error) {
-	entry, _, err := l.read(ctx, entryKey(r.Room, r.Participant))
+	entry, _, err := l.read(ctx, r.Room, r.Participant)
 	if err != nil {
 		return Standing{}, err
 	}
 	return entry.Standing(r.ID, r.Epoch), nil
 }
 
-func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
+// read returns the entry of a participant, and its tag. A store that does not tell upper case from lower, or ways of
+// writing the same accent, may have somebody else's there.
+func (l *Ledger) read(ctx context.Context, room, participant string) (Entry, string, error) {
 	var entry Entry
+	key := entryKey(room, participant)
 	body, tag, err := l.Store.Get(ctx, key)
 	if errors.Is(err, ErrNotFound) {
 		return entry, "", nil
@@ -96,6 +100,10 @@ func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
 	if err := json.Unmarshal(body, &entry); err != nil {
 		return entry, "", fmt.Errorf("read %s: %w: %w", key, ErrCorrupt, err)
 	}
+	if entry.Room != room || entry.Participant != participant {
+		return Entry{}, "", fmt.Errorf("read %s: %w: the store has the entry of %q in %q there", key, ErrCorrupt,
+			entry.Participant, entry.Room)
+	}
 	return entry, tag, nil
 }
 
@@ -103,7 +111,7 @@ func (l *Ledger) read(ctx context.Context, key string) (Entry, string, error) {
 func (l *Ledger) move(ctx context.Context, room, participant string, apply func(Entry) Entry) error {
 	key := entryKey(room, participant)
 	for {
-		entry, tag, err := l.read(ctx, key)
+		entry, tag, err := l.read(ctx, room, participant)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func TestCallsThatAreNotAnsweredAreGivenUp(t *testing.T) {
 	for name, call := range map[string]func(context.Context, *S3Store) error{
 		"get":  func(ctx context.Context, s *S3Store) error { _, _, err := s.Get(ctx, "x"); return err },
 		"put":  func(ctx context.Context, s *S3Store) error { _, err := s.Put(ctx, "x", []byte("1"), ""); return err },
-		"list": func(ctx context.Context, s *S3Store) error { _, err := s.List(ctx, "x", 1); return err },
+		"list": func(ctx context.Context, s *S3Store) error { _, err := s.List(ctx, "x", "", 1); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -33,8 +33,9 @@ type Store interface {
 	// Put writes an object if its tag is still the given one; an empty tag means: if there is none yet.
 	// It returns the new tag, or [ErrConflict].
 	Put(ctx context.Context, key string, body []byte, tag string) (newTag string, err error)
-	// List returns the keys that begin with prefix, in order, at most limit.
-	List(ctx context.Context, prefix string, limit int) ([]string, error)
+	// List returns the keys that begin with prefix and come behind after (empty: all), in the order of their bytes, at
+	// most limit.
+	List(ctx context.Context, prefix, after string, limit int) ([]string, error)
 }
 
 const (
@@ -134,15 +135,22 @@ func isConflict(err error) bool {
 	return false
 }
 
-// List implements [Store].
-func (s *S3Store) List(ctx context.Context, prefix string, limit int) ([]string, error) {
+// List implements [Store]. Up to 1000 keys take one call.
+func (s *S3Store) List(ctx context.Context, prefix, after string, limit int) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var keys []string
-	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
-		Bucket: &s.bucket, Prefix: aws.String(s.Key(prefix)),
-	})
 
+	in := &s3.ListObjectsV2Input{
+		Bucket:  &s.bucket,
+		Prefix:  aws.String(s.Key(prefix)),
+		MaxKeys: aws.Int32(int32(min(limit, 1000))),
+	}
+	if after != "" {
+		in.StartAfter = aws.String(s.Key(after))
+	}
+
+	var keys []string
+	pages := s3.NewListObjectsV2Paginator(s.client, in)
 	for pages.HasMorePages() && len(keys) < limit {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -75,7 +75,7 @@ func TestConditionalPutHasOneWinner(t *testing.T) {
 			require.Equal(t, "2", string(body))
 			_, err = store.Put(ctx, "y/z", []byte("1"), "")
 			require.NoError(t, err)
-			keys, err := store.List(ctx, "y/", 10)
+			keys, err := store.List(ctx, "y/", "", 10)
 			require.NoError(t, err)
 			require.Equal(t, []string{"y/z"}, keys)
 		})
@@ -142,9 +142,39 @@ func TestReservedNamesAreNeverSharedAndTheOwnOneIsFoundAgain(t *testing.T) {
 				require.Equal(t, file, again.File)
 				require.Equal(t, document.Active, again.State)
 			}
-			listed, err := documents.List(t.Context(), "room", "alice", 100)
+			listed, err := documents.List(t.Context(), "room", "alice", "", 100)
 			require.NoError(t, err)
-			require.Len(t, listed, 6)
+			require.Len(t, listed.Rows, 6)
+		})
+	}
+}
+
+// Real stores have to agree with us on what comes behind a cursor.
+func TestEveryRecordingIsOnOnePageWhateverTheStore(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			documents := ledger.Documents{Store: store}
+			var want, got []string
+			for n := range 5 {
+				r := document.NewRecording(command.NewStart("ro/öm", "alice", time.Unix(int64(1000-n), 0)))
+				require.NoError(t, documents.Request(t.Context(), r))
+				_, err := documents.Reserve(t.Context(), r, "a/b c/name")
+				require.NoError(t, err)
+				want = append(want, r.ID)
+			}
+
+			for cursor := ""; ; {
+				page, err := documents.List(t.Context(), "ro/öm", "", cursor, 2)
+				require.NoError(t, err)
+				for _, row := range page.Rows {
+					require.NoError(t, row.Err)
+					got, cursor = append(got, row.Recording.ID), row.Cursor
+				}
+				if !page.More {
+					break
+				}
+			}
+			require.Equal(t, want, got)
 		})
 	}
 }
