@@ -54,8 +54,8 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 	if ending := document.ReservedEnding(c.File); ending != "" {
-		return 0, nil, invalid("file", "file must not have a name that ends in %s: files of other recordings could be called "+
-			"so (reserved are .eN, .partN, .restN, .json, and media extensions but one at the very end)", ending)
+		return 0, nil, invalid("file", "file must not have a name that ends in %s: files of other recordings could be "+
+			"called so (reserved are .eN, .partN, .restN, .json, and media extensions but one at the very end)", ending)
 	}
 	if err := who.may("room", c.Room); err != nil {
 		return 0, nil, err

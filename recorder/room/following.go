@@ -101,8 +101,8 @@ func newFollowing(interest Interest, log logrus.FieldLogger) *Following {
 	}
 }
 
-// Events are what happens, in order. They must be taken until [Following.Close]; of who is far behind, the oldest frames
-// are left out.
+// Events are what happens, in order. They must be taken until [Following.Close]; of who is far behind, the oldest
+// frames are left out.
 func (f *Following) Events() <-chan Event { return f.events }
 
 // Close ends the following. When nobody is followed in a room any more, the bot leaves it.

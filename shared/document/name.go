@@ -65,8 +65,8 @@ func withoutReserved(segment string) string {
 }
 
 // FileName fills a file template (see [command.ValidateFile]) and makes it safe: the result is a relative path without
-// extension whose segments are never empty, ".", ".." or hidden, and have no ending that is reserved. Each value becomes
-// part of one segment, whatever characters it has, by [Segment].
+// extension whose segments are never empty, ".", ".." or hidden, and have no ending that is reserved. Each value
+// becomes part of one segment, whatever characters it has, by [Segment].
 //
 // For two names that are different, all that is ever stored under the one is different from all that is stored under
 // the other: behind a name there are only endings that are reserved.

@@ -359,8 +359,8 @@ func (e Entry) ApplyStop(c command.Command) (Entry, []string) {
 }
 
 // stops says whether a stop ends a claim: not if it has been started again since. A recording that was begun for a
-// webhook's repetition is ended by its own id, and by the one that the webhook itself has been given. A departure ends what has been begun
-// for that session, unless another session is left that it is wanted for.
+// webhook's repetition is ended by its own id, and by the one that the webhook itself has been given. A departure ends
+// what has been begun for that session, unless another session is left that it is wanted for.
 func stops(c command.Command, id string, claim Claim, left []string) bool {
 	switch {
 	case c.Recording != "":
