@@ -75,15 +75,19 @@ type assembled struct {
 // push takes the next packet; hole says that packets before it are missing. It returns the frames that are complete
 // now.
 func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err error) {
-	timestamp := a.clock.extend(p.Timestamp)
 	if hole {
 		a.tear()
 	}
+	if isPadding(p.Payload) {
+		return nil, nil // whose timestamp may be any
+	}
+
+	timestamp := a.clock.extend(p.Timestamp)
 	if len(a.open.payloads) > 0 && timestamp != a.open.timestamp {
 		complete, err = a.finish(complete, err) // an encoder that does not set the marker
 	}
 
-	if isPadding(p.Payload) || a.isRestOfTooLarge(p, timestamp) {
+	if a.isRestOfTooLarge(p, timestamp) {
 		return complete, err
 	}
 	if len(a.open.payloads) == 0 {

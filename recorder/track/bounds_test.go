@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtp"
@@ -136,4 +137,93 @@ func TestFramesOfTooManyPiecesAreDropped(t *testing.T) {
 			require.Equal(t, 1, f.asked)
 		})
 	}
+}
+
+// Frames of the stream before may still wait for others when a stream begins anew: what time they are must not change,
+// or hours of silence would follow them.
+func TestAStreamThatBeginsAnewGoesOnBehindTheOneBefore(t *testing.T) {
+	for name, jump := range map[string]time.Duration{
+		"an hour back":       -time.Hour,
+		"an hour ahead":      time.Hour,
+		"six hours back":     -6 * time.Hour,
+		"eleven hours ahead": 11 * time.Hour,
+		"twelve seconds":     12 * time.Second,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := feedOf(t, "audio/opus")
+			timestamp := uint32(1 << 31)
+			for n := range 300 {
+				if n == 150 {
+					timestamp += uint32(int64(jump.Seconds() * 48000))
+				}
+				f.send(timestamp, true, []byte{31 << 3, 1, 2})
+				f.now = f.now.Add(19 * time.Millisecond)
+				timestamp += 960
+				if n >= 50 { // they leave a second later
+					f.Settle(f.frames[n-50].Timestamp)
+				}
+			}
+
+			require.Len(t, f.frames, 300)
+			first := f.Time(f.frames[0].Timestamp)
+			for n, frame := range f.frames {
+				off := f.Time(frame.Timestamp).Sub(first) - time.Duration(n)*20*time.Millisecond
+				require.Less(t, off.Abs(), 2*time.Millisecond, "frame %d", n)
+			}
+		})
+	}
+}
+
+// A publisher whose timestamps stand still does not hold the recording's time back.
+func TestTimeGoesOnWhenTimestampsStandStill(t *testing.T) {
+	for mime, payload := range map[string][]byte{
+		"audio/opus": {31 << 3, 1, 2},
+		"video/vp8":  vp8(0, 0, 1, true)[0].Payload,
+	} {
+		t.Run(mime, func(t *testing.T) {
+			f := feedOf(t, mime)
+			began := f.now
+			for range 300 {
+				f.send(7, true, payload)
+				f.now = f.now.Add(time.Second)
+
+				last := f.frames[len(f.frames)-1]
+				behind := f.now.Sub(began) - f.Settle(last.Timestamp).Sub(f.Time(f.frames[0].Timestamp))
+				require.LessOrEqual(t, behind, maxBehind+2*time.Second)
+			}
+			require.Len(t, f.frames, 300)
+		})
+	}
+}
+
+// Its packets were late by 300 ms just when it began anew: its reports say so.
+func TestAStreamThatBeginsAnewGoesByItsOwnReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulated(t, "audio/opus", &Timebase{}, 0, 20*time.Millisecond, 1<<31)
+		began, times := time.Now(), []time.Time{}
+		s.Emit = func(f Frame) { times = append(times, s.Settle(f.Timestamp)) }
+		for at := time.Duration(0); at < 5*time.Minute; at += s.interval {
+			if at == time.Minute {
+				s.start += 48000 * 3600
+				time.Sleep(300 * time.Millisecond)
+			}
+			if at > time.Minute {
+				time.Sleep(time.Until(began.Add(at)))
+			} else {
+				time.Sleep(s.interval)
+			}
+			s.next = at
+			s.send()
+			if at%(3*time.Second) == 0 {
+				s.report(time.Since(began))
+			}
+		}
+
+		for n, at := range times {
+			off := at.Sub(times[0]) - time.Duration(n)*s.interval
+			require.Less(t, off.Abs(), 350*time.Millisecond, "frame %d", n)
+		}
+		last := times[len(times)-1].Sub(times[0]) - time.Duration(len(times)-1)*s.interval
+		require.Less(t, last.Abs(), 5*time.Millisecond, "after a while they are exact again")
+	})
 }

@@ -76,21 +76,17 @@ func NewClock(rate int64, slew float64, base *Timebase) *Clock {
 	return &Clock{rate: float64(rate), slew: slew, base: base}
 }
 
-// Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time, or if
-// the stream has begun anew: its timestamps have nothing to do then with those before.
-func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
-	if c.anchored && !c.base.plausible(c.At(rtp), at) {
-		*c = Clock{
-			rate:     c.rate,
-			slew:     c.slew,
-			base:     c.base,
-			anchored: true,
-			anchor:   anchor{rtp, c.base.fromLocal(at)},
-			slewing:  slewing{from: rtp},
-		}
-		return
+// Ahead is by how many ticks a timestamp is ahead of when its packet came, if it has nothing to do with those before:
+// the stream has begun anew. It is 0 if the timestamp can be right.
+func (c *Clock) Ahead(rtp int64, came time.Time) int64 {
+	if !c.anchored || c.base.plausible(c.At(rtp), came) {
+		return 0
 	}
+	return int64(c.At(rtp).Sub(c.base.fromLocal(came)).Seconds() * c.rate)
+}
 
+// Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time.
+func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 	if c.synced || (c.anchored && asked) {
 		return
 	}
@@ -103,6 +99,9 @@ func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 // has been asked for, whose time must not change any more; asked is false if there is none. A report that says what
 // cannot be is ignored.
 func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bool) {
+	if c.anchored && !c.base.plausible(c.At(rtp), arrived) {
+		return // of a timestamp that this stream has not come to, or has long left behind
+	}
 	if !c.synced && !asked {
 		at := c.base.first(ntp, arrived)
 		c.synced, c.anchored, c.anchor = true, true, anchor{rtp, at}

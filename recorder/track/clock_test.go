@@ -142,17 +142,39 @@ func TestTheNextSessionsClockGoesOnFromTheLast(t *testing.T) {
 	}
 }
 
-func TestAStreamThatBeginsAnewGoesOnByArrival(t *testing.T) {
+// Another stream's timestamp, or one that is made up, says nothing.
+func TestAReportOfAnotherTimestampIsIgnored(t *testing.T) {
+	for name, asked := range map[string]bool{"before anything has left": false, "when frames have left": true} {
+		t.Run(name, func(t *testing.T) {
+			c := NewClock(1000, slew[Audio], &Timebase{})
+			c.Arrived(0, origin, false)
+			for _, far := range []int64{3_600_000, -3_600_000, 1 << 30} {
+				c.Report(far, origin, origin.Add(time.Second), 0, asked)
+			}
+			require.False(t, c.Synced())
+			require.Equal(t, origin, c.At(0))
+
+			c.Report(1000, origin.Add(time.Second), origin.Add(time.Second), 0, asked)
+			require.True(t, c.Synced())
+			c.Report(3_600_000, origin.Add(4*time.Second), origin.Add(4*time.Second), 0, true)
+			require.Equal(t, origin.Add(time.Minute), c.At(60_000))
+		})
+	}
+}
+
+func TestATimestampThatHasNothingToDoWithThoseBefore(t *testing.T) {
 	c := NewClock(1000, slew[Audio], &Timebase{})
-	c.Report(0, origin, origin, 0, false)
-	c.Arrived(5000, origin.Add(5*time.Second), true)
-	const unrelated = 1 << 30
-	c.Arrived(unrelated, origin.Add(6*time.Second), true)
-	require.Equal(t, origin.Add(6*time.Second), c.At(unrelated))
-	c.Report(unrelated+1000, origin.Add(7*time.Second-30*time.Millisecond), origin.Add(7*time.Second), unrelated+1000,
-		true)
-	later := origin.Add(67*time.Second - 30*time.Millisecond)
-	require.Equal(t, later, c.At(unrelated+61_000), "and then by its own reports")
+	require.Zero(t, c.Ahead(1<<30, origin), "the first one")
+	c.Arrived(0, origin, false)
+	for ticks, want := range map[int64]int64{
+		0:          0,
+		2900:       0, // a packet may be early by an estimate that is off
+		-9900:      0, // or late
+		3_600_000:  3_600_000,
+		-3_600_000: -3_600_000,
+	} {
+		require.Equal(t, want, c.Ahead(ticks, origin), ticks)
+	}
 }
 
 // After a change of layers the timestamps of a video track can be a frame off: its next report counts in full.

@@ -74,6 +74,11 @@ type times struct {
 	clock   *Clock
 	settled bool  // a time has been settled: the clock may only be slewed from now on
 	latest  int64 // the newest timestamp whose time is settled
+	// shift is added to all timestamps. A stream that begins anew goes on behind the one before, whose frames may still
+	// be on their way: what their timestamps mean must not change.
+	shift  uint32
+	newest uint32 // the timestamp that came last, shifted
+	within bool   // a frame of it goes on in the next packet
 }
 
 // packets are what has come, on its way into frames.
@@ -140,7 +145,7 @@ func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
 		return // without a packet there is nothing to extend its timestamp by
 	}
 
-	rtp := r.packets.assembler.clock.near(report.RTPTime)
+	rtp := r.packets.assembler.clock.near(report.RTPTime + r.times.shift)
 	r.times.clock.Report(rtp, ntpTime(report.NTPTime), steady(time.Now()), r.times.latest, r.times.settled)
 }
 
@@ -192,14 +197,31 @@ func (r *Receiver) Stats() Stats {
 func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	r.packets.ssrc = p.SSRC
-	r.packets.sequencer.push(p, now)
+	p.Timestamp += r.times.shift
 	if !isPadding(p.Payload) {
-		if !r.packets.assembler.clock.started {
-			r.packets.assembler.clock.extend(p.Timestamp)
-		}
-		r.times.clock.Arrived(r.packets.assembler.clock.near(p.Timestamp), steady(now), r.times.settled)
+		r.arrived(p, steady(now))
 	}
+	r.packets.sequencer.push(p, now)
+}
+
+// arrived tells the clock of a packet, whose timestamp is changed if it has nothing to do with those before. Of a
+// frame's packets, the first one tells: however long the others take, they are of the same time.
+func (r *Receiver) arrived(p *rtp.Packet, at time.Time) {
+	extend := &r.packets.assembler.clock
+	if !extend.started {
+		extend.extend(p.Timestamp)
+	} else if r.times.within && p.Timestamp == r.times.newest {
+		r.times.within = !p.Marker
+		return
+	}
+
+	by := uint32(r.times.clock.Ahead(extend.near(p.Timestamp), at))
+	p.Timestamp -= by
+	r.times.shift -= by
+	r.times.newest, r.times.within = p.Timestamp, r.Codec.Kind == Video && !p.Marker
+	r.times.clock.Arrived(extend.near(p.Timestamp), at, r.times.settled)
 }
 
 // drain moves packets into frames, and frames out.
