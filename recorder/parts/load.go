@@ -14,29 +14,23 @@ const (
 	maxHeldBytes  = 64 << 20
 )
 
-// frameCost is what it costs to remember a frame, beside its data.
-const frameCost = 512
-
 // load is how much frames that wait are.
 type load struct{ frames, bytes int }
 
 func (l *load) add(q queued) {
 	l.frames++
-	l.bytes += q.cost()
+	l.bytes += q.frame.Cost()
 }
 
 func (l *load) remove(q queued) {
 	l.frames--
-	l.bytes -= q.cost()
+	l.bytes -= q.frame.Cost()
 }
 
 // tooMuch says that two loads together are more than a recording may have.
 func (l *load) tooMuch(other load) bool {
 	return l.frames+other.frames > maxHeldFrames || l.bytes+other.bytes > maxHeldBytes
 }
-
-// cost is how much memory a frame takes: all of the buffers that it lies in.
-func (q queued) cost() int { return frameCost + cap(q.frame.Data) + cap(q.frame.Config.Private) }
 
 // backlog is frames that wait for a part that has a place for them.
 type backlog struct {

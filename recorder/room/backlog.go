@@ -17,8 +17,6 @@ const (
 	maxBytesBehind  = 32 << 20
 	// maxEventsBehind is how many other events may wait, none of which can be left out.
 	maxEventsBehind = 4096
-	// frameCost is what it costs to remember a frame, beside its data.
-	frameCost = 512
 	// keyFramePause is the least time between two requests for key frames.
 	keyFramePause = time.Second
 )
@@ -88,7 +86,7 @@ func (b *backlog) add(e Event) {
 		if e, ok := b.mend(e); ok {
 			b.events = append(b.events, e)
 			b.frames++
-			b.bytes += cost(e)
+			b.bytes += e.Frame.Cost()
 		}
 		return
 	case TrackStarted:
@@ -101,9 +99,6 @@ func (b *backlog) add(e Event) {
 	}
 	b.events = append(b.events, e)
 }
-
-// cost is how much memory a frame takes: all of the buffers that it lies in.
-func cost(e TrackFrame) int { return frameCost + cap(e.Frame.Data) + cap(e.Frame.Config.Private) }
 
 // mend says whether a frame can be decoded, with what is left out before it; it is marked then as the first one behind
 // a loss.
@@ -129,7 +124,7 @@ func (b *backlog) thin() {
 		f, ok := e.(TrackFrame)
 		if ok && (frames > maxFramesBehind/2 || bytes > maxBytesBehind/2) {
 			frames--
-			bytes -= cost(f)
+			bytes -= f.Frame.Cost()
 			b.torn[f.Track] = true
 			b.dropped++
 			continue
@@ -175,7 +170,7 @@ func (b *backlog) take() (next Event, ok bool) {
 	b.events = b.events[1:]
 	if f, ok := next.(TrackFrame); ok {
 		b.frames--
-		b.bytes -= cost(f)
+		b.bytes -= f.Frame.Cost()
 	}
 	return next, true
 }

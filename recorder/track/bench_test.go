@@ -1,6 +1,9 @@
 package track
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // BenchmarkVP8 puts frames of ten packets together: what one recorded camera costs beside the network.
 func BenchmarkVP8(b *testing.B) {
@@ -22,5 +25,15 @@ func BenchmarkVP8(b *testing.B) {
 				}
 			}
 		}
+	}
+}
+
+// Packets of which every second one is missing, at a rate that has 100 or 4,000 of them waiting: what a packet costs
+// must not depend on it.
+func BenchmarkEverySecondPacket(b *testing.B) {
+	for _, rate := range []int{100, 4000} {
+		b.Run(strconv.Itoa(rate), func(b *testing.B) {
+			everySecond(&sequencer{kind: Video}, b.N, rate, func() {})
+		})
 	}
 }

@@ -39,6 +39,12 @@ type Frame struct {
 	AfterLoss bool
 }
 
+// frameCost is what it costs to remember a frame, beside its data.
+const frameCost = 512
+
+// Cost is how many bytes of memory a frame takes: all of the buffers that it lies in.
+func (f Frame) Cost() int { return frameCost + cap(f.Data) + cap(f.Config.Private) }
+
 // Stats count what a receiver has seen.
 type Stats struct {
 	Frames, KeyFrames, Dropped int64
