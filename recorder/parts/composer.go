@@ -36,6 +36,7 @@ type Composer struct {
 	feeds    *feeds
 	known    *known
 	waiting  backlog   // frames before a part has begun, or of a kind that the part has no stream for
+	behind   *queued   // a frame of the part that waits for the silence before it; nil if there is none
 	part     *openPart // nil while there is none
 	pace     pace
 	failures int
@@ -144,12 +145,16 @@ func (c *Composer) Wait(ctx context.Context) error { return c.storing.wait(ctx) 
 
 // advance moves every frame that is due into a part, or simply every frame.
 func (c *Composer) advance(now time.Time, all bool) {
-	for {
+	c.goOn(now, all || c.crowded())
+	for c.behind == nil {
 		q, ok := c.frames.pop(now, all || c.crowded())
 		if !ok {
 			break
 		}
 		c.place(q, now)
+		if all {
+			c.goOn(now, true)
+		}
 		if c.crowded() {
 			c.admit(now, true)
 		}
@@ -183,6 +188,7 @@ func (c *Composer) place(q queued, now time.Time) {
 		return
 	}
 
+	c.goOn(now, true) // one after the other, always
 	kind := q.kind()
 	s := c.part.streams[kind]
 	switch {
@@ -225,9 +231,17 @@ func fits(s *stream, q queued) bool {
 	return q.kind() == track.Video || q.frame.Config.Channels <= s.config.Channels
 }
 
-// write puts a frame into the part. If that fails, the frame goes into a new one.
+// write puts a frame into the part, or has it wait for the silence before it. If that fails, the frame goes into a new
+// part.
 func (c *Composer) write(q queued, now time.Time) {
-	err := c.part.write(q)
+	more, err := c.part.approach(q)
+	if more && err == nil {
+		c.behind = &q
+		return
+	}
+	if err == nil {
+		err = c.part.write(q)
+	}
 	if err == nil {
 		return
 	}
@@ -238,6 +252,18 @@ func (c *Composer) write(q queued, now time.Time) {
 	c.feeds.needKey = true
 	c.feeds.requestKeyFrame(now)
 	c.place(q, now)
+}
+
+// goOn writes the frame that waits for the silence before it, or only some of that silence.
+func (c *Composer) goOn(now time.Time, all bool) {
+	for c.behind != nil {
+		q := *c.behind
+		c.behind = nil
+		c.write(q, now)
+		if !all {
+			return
+		}
+	}
 }
 
 // roll ends the part and begins the next one with frame first, and the frames that wait. Without any video to begin

@@ -10,16 +10,6 @@ import (
 	"livekit-recorder/shared/document"
 )
 
-const (
-	silenceFrame = 20 * time.Millisecond
-	// fillLag is how far silent audio may be behind the video before it is filled up. Gaps are filled exactly when the
-	// audio comes back; this only keeps the streams of the file close together meanwhile.
-	fillLag = 200 * time.Millisecond
-	// gapThreshold is the shortest gap between two audio frames that is filled: what is shorter is the clock's
-	// correction.
-	gapThreshold = 5 * time.Millisecond
-)
-
 // stream is one stream of a part as far as it is written.
 type stream struct {
 	index  int
@@ -135,33 +125,6 @@ func (w *writer) writeAudio(s *stream, at time.Duration, q queued) error {
 	w.attribute(s, q)
 	s.report.Frames++
 	return w.put(s, at, at+f.Duration, true, f.Data)
-}
-
-// fillUp keeps audio that is silent from falling far behind the other stream, which is at now.
-func (w *writer) fillUp(audio *stream, now time.Duration) error {
-	if now-audio.end < fillLag {
-		return nil
-	}
-	return w.fill(audio, now-silenceFrame)
-}
-
-// fill puts silence between the end of the audio, or the beginning of the part, and until: whole frames of 20, then
-// 10, 5 and 2.5 ms, so that players that count samples stay as exact as those that read timestamps.
-func (w *writer) fill(s *stream, until time.Duration) error {
-	if until-s.end < gapThreshold {
-		return nil
-	}
-
-	for length := silenceFrame; length >= 2500*time.Microsecond; length /= 2 {
-		for until-s.end >= length {
-			if err := w.file.Write(s.index, s.end, true, track.Silence(s.config.Channels, length)); err != nil {
-				return err
-			}
-			s.last, s.end = s.end, s.end+length
-			s.report.FilledSilence += length.Seconds()
-		}
-	}
-	return nil
 }
 
 // put writes a frame that lies from at to end.
