@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test simulate fidelity chaos load lint bench build build-ApiFunction image clean
+.PHONY: help demo up test simulate fidelity chaos load lint audit bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -15,6 +15,7 @@ help:
 	@echo "make chaos   kills recorders and cuts off S3, SQS and LiveKit, and checks what was lost"
 	@echo "make load    what one recorder takes to record many people (PEOPLE=1,10,20)"
 	@echo "make lint    gofmt, go vet, staticcheck"
+	@echo "make audit   looks for known vulnerabilities in what the programs call (govulncheck)"
 	@echo "make bench   benchmarks"
 	@echo "make build   the programs, into .tools/build"
 	@echo "make image   the recorder's container image (needs a container engine)"
@@ -60,6 +61,11 @@ lint:
 	@unformatted=$$(gofmt -l functions recorder shared infra); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
 	.tools/bin/staticcheck ./...
+
+# Not part of lint: what is known changes without anything changing here.
+audit:
+	@infra/tools.sh audit
+	.tools/bin/govulncheck -db "file://$(CURDIR)/.tools/vulnerabilities" ./functions/... ./recorder/... ./shared/...
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./recorder/... ./shared/...

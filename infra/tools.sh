@@ -5,6 +5,7 @@
 #   infra/tools.sh system      LiveKit server, S3 stand-in, minimal ffmpeg, and Debian's ffmpeg to look at the results
 #   infra/tools.sh browser     also Chromium and livekit-client, for the tests with a real browser
 #   infra/tools.sh lint        the linters
+#   infra/tools.sh audit       what looks for known vulnerabilities, and the newest list of them
 set -eu
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
@@ -70,6 +71,7 @@ packages() {
 server="server github.com/livekit/livekit-server/cmd/server v1.13.5 150"
 versitygw="versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0 90"
 staticcheck="staticcheck honnef.co/go/tools/cmd/staticcheck v0.6.1 30"
+govulncheck="govulncheck golang.org/x/vuln/cmd/govulncheck v1.9.0 30"
 
 built() { [ "$(cat "$bin/.$1" 2>/dev/null)" = "$3" ] && [ -x "$bin/$1" ]; }
 
@@ -96,6 +98,14 @@ install_client() {
 	(cd "$tools/browser" && npm ci --no-audit --no-fund) || { rm -f "$tools/browser/package-lock.json"; return 1; }
 }
 
+# vulnerabilities: the list is a Go module, too, which knows how to index itself.
+vulnerabilities() {
+	list=golang.org/x/vulndb
+	directory=$(cd / && go mod download -json "$list@latest" | sed -n 's/.*"Dir": "\(.*\)",*/\1/p')
+	rm -rf "$tools/vulnerabilities"
+	(cd / && GOFLAGS='' go run "$list/cmd/indexdb@${directory##*@}" -vulns "$directory/data/osv" -out "$tools/vulnerabilities")
+}
+
 client() { have_client || long npm 10 "installing livekit-client" install_client; }
 
 # todo WHAT...: how many steps these have to do.
@@ -116,6 +126,10 @@ todo() {
 			have_client || add
 			;;
 		lint) built $staticcheck || add ;;
+		audit)
+			built $govulncheck || add
+			add
+			;;
 		*) say "unknown: $what"; exit 2 ;;
 		esac
 	done
@@ -140,5 +154,9 @@ for what in "$@"; do
 		client
 		;;
 	lint) go_tool $staticcheck ;;
+	audit)
+		go_tool $govulncheck
+		long vulnerabilities 30 "fetching the list of known vulnerabilities" vulnerabilities
+		;;
 	esac
 done
