@@ -2,6 +2,7 @@ package recording
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -244,6 +245,9 @@ func (f *feed) closed(e room.Closed) {
 	} else {
 		f.log.Info("the room was closed")
 		f.post(RoomClosed{})
+	}
+	if errors.Is(e.Err, guard.ErrPanic) {
+		f.door.pause = maxRejoinPause // what has a fault may have it again at once
 	}
 	if f.door.wanted {
 		f.door.rejoin.Reset(f.door.pause)
