@@ -73,13 +73,13 @@ func New(config Config) *Composer {
 
 // reset forgets all tracks, but for their mutes: signalling tells of those once.
 func (c *Composer) reset() {
-	muted := mutes{}
+	muted, gaps := mutes{}, 0
 	if c.known != nil {
-		muted = c.known.mutes
+		muted, gaps = c.known.mutes, c.known.gaps
 	}
 
 	c.frames, c.feeds, c.waiting = interleaver{}, newFeeds(), backlog{}
-	c.known = &known{mutes: muted, counted: map[Track]track.Stats{}}
+	c.known = &known{mutes: muted, counted: map[Track]track.Stats{}, gaps: gaps}
 }
 
 // Begin notes a track whose frames will come.
