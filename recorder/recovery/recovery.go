@@ -187,8 +187,8 @@ func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (
 	return unlisted, nil
 }
 
-// Index gives a stored file that ffmpeg could not finish a duration and an index. A fault of the code costs no more than
-// those.
+// Index gives a stored file that ffmpeg could not finish a duration and an index. A fault of the code costs no more
+// than those.
 func (r *Recovery) Index(ctx context.Context, part *document.Part, name string) (err error) {
 	indexed := *part
 	log := r.Log.WithField("key", part.Key)

@@ -2,8 +2,8 @@ package room
 
 import "sync"
 
-// maxAgain is how many functions may wait that came by [mailbox.postAgain]. Of more, the newest are left out: a bot that
-// gets to none of them looks around in its room afterwards anyway, and a mute only says why frames were missing.
+// maxAgain is how many functions may wait that came by [mailbox.postAgain]. Of more, the newest are left out: a bot
+// that gets to none of them looks around in its room afterwards anyway, and a mute only says why frames were missing.
 const maxAgain = 1024
 
 // mailbox has the functions that a bot's goroutine is to run.

@@ -134,8 +134,8 @@ const keepEnded = 25 * time.Hour
 // maxEnded bounds each list of them.
 const maxEnded = 500
 
-// maxAsked bounds what is remembered of the starts and sessions of one recording: somebody may reconnect all day, and the
-// entry is read every few seconds.
+// maxAsked bounds what is remembered of the starts and sessions of one recording: somebody may reconnect all day, and
+// the entry is read every few seconds.
 const maxAsked = 100
 
 // ApplyBid decides what a recorder is to do about a start, and returns the entry after it.
