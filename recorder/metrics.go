@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/service"
 
 	"github.com/sirupsen/logrus"
@@ -49,6 +50,7 @@ func load(recorder *service.Recorder, capacity int, cpu *cpuMeter) []metric {
 		{"ScratchBytes", "Bytes", float64(recorder.Space.Used())}, {"DroppedDatagrams", "Count", droppedDatagrams()},
 		{"CPU", "Percent", 100 * cpu.Share()},
 		{"Goroutines", "Count", float64(runtime.NumGoroutine())},
+		{"Faults", "Count", float64(guard.Caught())},
 	}
 }
 

@@ -74,13 +74,13 @@ func New(config Config) *Composer {
 
 // reset forgets all tracks, but for their mutes: signalling tells of those once.
 func (c *Composer) reset() {
-	muted := mutes{}
+	muted, gaps := mutes{}, 0
 	if c.known != nil {
-		muted = c.known.mutes
+		muted, gaps = c.known.mutes, c.known.gaps
 	}
 
 	c.frames, c.feeds, c.waiting = interleaver{}, newFeeds(), backlog{}
-	c.known = &known{mutes: muted, counted: map[Track]track.Stats{}}
+	c.known = &known{mutes: muted, counted: map[Track]track.Stats{}, gaps: gaps}
 }
 
 // Begin notes a track whose frames will come.
@@ -118,6 +118,13 @@ func (c *Composer) Failures() int { return c.failures }
 
 // TooManyParts says that tracks change their formats so often that no more parts are begun. What is there is kept.
 func (c *Composer) TooManyParts() bool { return c.pace.exceeded }
+
+// Broken says that a panic keeps a part from being stored: its file stays on the disk, and nothing of what goes to it
+// reaches the bucket. It is for the owner to end the recording here, so that another attempt goes on.
+func (c *Composer) Broken() bool {
+	open := c.part != nil && c.part.stored.upload != nil && c.part.stored.upload.Broken()
+	return open || c.storing.broken.Load()
+}
 
 // Name gives names to the parts so far that have none, and to those that follow: [document.PartName]. Parts are
 // stored as soon as they have a name.

@@ -134,6 +134,21 @@ type fakeUpload struct {
 	errors []error
 	tries  int
 	stored string // the name under which it is, if not the one that was asked for
+	panics bool   // it has a fault in its code
+	left   int    // how often it was left
+	broken bool
+}
+
+func (u *fakeUpload) Broken() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.broken
+}
+
+func (u *fakeUpload) Leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.left++
 }
 
 func (u *fakeUpload) Finish(context.Context) (name string, size int64, err error) {
@@ -141,6 +156,9 @@ func (u *fakeUpload) Finish(context.Context) (name string, size int64, err error
 	defer u.mu.Unlock()
 
 	u.tries++
+	if u.panics {
+		panic("an index is out of range")
+	}
 	if len(u.errors) > 0 {
 		err, u.errors = u.errors[0], u.errors[1:]
 		return "", 0, err

@@ -22,6 +22,9 @@ const (
 	// meanwhile.
 	maxMuted = 64
 	maxMutes = 64
+	// maxAllGaps is how many gaps are remembered of all parts of one recording: more than its document lists, which has
+	// the longest ones.
+	maxAllGaps = 2 * document.MaxAllGaps
 )
 
 // gapList collects the gaps of one track in one part.
@@ -30,20 +33,29 @@ type gapList struct {
 	omitted int
 }
 
-func (l *gapList) add(kind document.GapKind, from, to time.Duration) {
+// add lists a gap, if there is room for one more in the recording; it says whether there is one more now.
+func (l *gapList) add(kind document.GapKind, from, to time.Duration, room bool) bool {
 	if n := len(l.gaps) - 1; n >= 0 && l.gaps[n].Kind == kind {
 		if end := l.gaps[n].Start + l.gaps[n].Length; from.Seconds()-end < gapMerge.Seconds() {
 			l.gaps[n].Length = to.Seconds() - l.gaps[n].Start
-			return
+			return false
 		}
 	}
 
-	if len(l.gaps) == document.MaxGaps {
+	if !room || len(l.gaps) == document.MaxGaps {
 		l.omitted++
-		return
+		return false
 	}
 
 	l.gaps = append(l.gaps, document.Gap{Kind: kind, Start: from.Seconds(), Length: (to - from).Seconds()})
+	return true
+}
+
+// gap lists a gap of a stream. What is known of a whole recording is bounded, too.
+func (w *writer) gap(s *stream, kind document.GapKind, from, to time.Duration) {
+	if s.gaps.add(kind, from, to, w.known.gaps < maxAllGaps) {
+		w.known.gaps++
+	}
 }
 
 // mutes are the times, by this machine's clock, at which tracks were muted, by SID.
@@ -110,7 +122,7 @@ func (w *writer) followed(s *stream, q queued, at, end time.Duration) {
 	}
 
 	if kind := why(s, q, muted); s.begun && kind != "" && at-s.alive >= leastGap(q.kind()) {
-		s.gaps.add(kind, s.alive, at)
+		w.gap(s, kind, s.alive, at)
 		if muted {
 			w.known.mutes.over(q.track.SID())
 		}
@@ -129,7 +141,7 @@ func (w *writer) ended(s *stream, now time.Time) {
 	if w.known.mutes.between(s.track.SID(), s.arrived[1], now) {
 		kind = document.GapMuted
 	}
-	s.gaps.add(kind, s.alive, s.end)
+	w.gap(s, kind, s.alive, s.end)
 }
 
 func leastGap(kind track.Kind) time.Duration {

@@ -103,10 +103,27 @@ func TestTheListOfGapsIsBounded(t *testing.T) {
 	l := &gapList{}
 	for n := range document.MaxGaps + 7 {
 		at := time.Duration(n) * time.Second
-		l.add(document.GapLoss, at, at+20*ms)
+		require.Equal(t, n < document.MaxGaps, l.add(document.GapLoss, at, at+20*ms, true))
 	}
 	require.Len(t, l.gaps, document.MaxGaps)
 	require.Equal(t, 7, l.omitted)
+}
+
+// All gaps of all parts of a recording are in memory, however many parts there are.
+func TestTheGapsOfARecordingAreBounded(t *testing.T) {
+	s := newScene(t)
+	audio := s.streams[track.Audio]
+	listed, omitted := 0, 0
+	for range 2 * maxAllGaps / document.MaxGaps {
+		audio.gaps = gapList{} // the next part's
+		for n := range document.MaxGaps {
+			at := time.Duration(n) * time.Second
+			s.gap(audio, document.GapLoss, at, at+20*ms)
+		}
+		listed, omitted = listed+len(audio.gaps.gaps), omitted+audio.gaps.omitted
+	}
+	require.Equal(t, maxAllGaps, listed)
+	require.Equal(t, maxAllGaps, omitted)
 }
 
 func TestBFramesKeepTheirTimes(t *testing.T) {

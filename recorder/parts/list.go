@@ -47,12 +47,14 @@ func (l *list) change(n int, change func(*document.Part)) {
 
 // set does that for whoever holds changing.
 func (l *list) set(n int, change func(*document.Part)) {
-	l.mu.Lock()
-	change(&l.parts[n].Part)
-	part := l.parts[n].Part
-	l.mu.Unlock()
+	l.changed(n, l.put(n, change))
+}
 
-	l.changed(n, part)
+func (l *list) put(n int, change func(*document.Part)) document.Part {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.parts[n].Part)
+	return l.parts[n].Part
 }
 
 // drain marks the parts that are not stored yet.

@@ -55,6 +55,11 @@ type Upload interface {
 	// an extra file under that name. It can be called again after an error; [io/fs.ErrNotExist] says that there is no
 	// file.
 	Finish(ctx context.Context) (name string, size int64, err error)
+	// Broken says that a panic has ended the storing while the file grows: nothing of it is stored any more, Finish
+	// returns [guard.ErrPanic], and the file stays on the disk.
+	Broken() bool
+	// Leave ends the storing without an end of the file, which stays on the disk for whoever finds it.
+	Leave()
 }
 
 // Config is what a composer needs from outside.

@@ -44,6 +44,7 @@ type faults struct {
 	open, directory, repair error
 	storing                 []error // what the first attempts for each part return
 	storedAs                string  // see fakeUpload
+	panics                  bool    // see fakeUpload
 }
 
 type telling struct {
@@ -93,6 +94,7 @@ func (s *stage) begin(path, name, _ string) Upload {
 		asked:  name,
 		errors: s.faults.storing,
 		stored: s.faults.storedAs,
+		panics: s.faults.panics,
 	}
 	s.made.uploads = append(s.made.uploads, u)
 	return u

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/retry"
 	"livekit-recorder/recorder/scratch"
@@ -31,7 +33,9 @@ type storing struct {
 	list   list
 	names
 
-	mu    sync.Mutex // guards:
+	broken atomic.Bool // a panic has kept a part from being stored
+
+	mu    sync.Mutex // guards what follows, and the beginning of uploads against their being left
 	ended []*held
 }
 
@@ -110,7 +114,28 @@ func (s *storing) end(h *held) {
 	s.ended = append(s.ended, h)
 	s.mu.Unlock()
 
-	go s.finish(h) // until the part is stored or the context ends, for which wait waits
+	go func() { // until the part is stored or the context ends, for which wait waits
+		defer close(h.done)
+		if err := guard.Run(s.log(h), "store a part", func() { h.left = s.finish(h) }); err != nil {
+			h.left = err
+		}
+		if h.left != nil {
+			s.leave(h)
+		}
+	}()
+}
+
+// leave leaves the file of a part on the disk, for whoever finds it.
+func (s *storing) leave(h *held) {
+	if errors.Is(h.left, guard.ErrPanic) {
+		s.broken.Store(true)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.upload != nil {
+		_ = guard.Run(s.log(h), "leave a part", h.upload.Leave) // has been logged
+	}
 }
 
 func (s *storing) wait(ctx context.Context) (err error) {
@@ -131,25 +156,28 @@ func (s *storing) wait(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *storing) finish(h *held) {
-	defer close(h.done)
+// finish finishes a part's file and stores it. The error says why the file stays on the disk.
+func (s *storing) finish(h *held) error {
 	broken := s.closeFile(h)
 
 	name, size, err := s.store(h)
 	switch {
 	case err != nil && s.config.Context.Err() != nil:
-		h.left = s.config.Context.Err()
 		s.log(h).WithError(err).Warn("part is not stored, its file stays on the disk")
-		return
+		return s.config.Context.Err()
+	case errors.Is(err, guard.ErrPanic):
+		s.log(h).WithError(err).Error("part is not stored, its file stays on the disk")
+		return err
 	case err != nil:
 		s.log(h).WithError(err).Error("part could not be stored")
 		s.list.change(h.n, func(part *document.Part) {
 			part.State, part.Reason = document.Failed, "upload failed: "+errors.Unwrap(err).Error()
 		})
-		return
+		return nil
 	}
 
 	s.conclude(h, name, size, broken)
+	return nil
 }
 
 // closeFile finishes the file on the disk, and returns why that was not possible. It goes on for a moment after the
@@ -172,14 +200,16 @@ func (s *storing) store(h *held) (name string, size int64, err error) {
 	ctx := s.config.Context
 	select {
 	case <-ctx.Done():
-		return "", 0, ctx.Err()
 	case <-h.named:
+	}
+	if ctx.Err() != nil {
+		return "", 0, ctx.Err()
 	}
 
 	err = retry.Until(ctx, s.log(h), "store part", func(ctx context.Context) (err error) {
 		name, size, err = h.upload.Finish(ctx)
 		return err
-	}, fs.ErrNotExist)
+	}, fs.ErrNotExist, guard.ErrPanic)
 	return name, size, err
 }
 

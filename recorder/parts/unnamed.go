@@ -31,6 +31,11 @@ func (s *storing) await(h *held) {
 		return
 	}
 
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.config.Context.Err() != nil {
+		return // nobody waits for the name any more
+	}
 	if h.file != nil {
 		h.upload = s.config.Begin(h.path, h.name, h.container)
 	}

@@ -39,6 +39,7 @@ type writer struct {
 type known struct {
 	mutes   mutes
 	counted map[Track]track.Stats // what parts have reported already
+	gaps    int                   // how many are listed
 }
 
 // forget lets go of tracks that are over.

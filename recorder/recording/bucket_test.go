@@ -173,6 +173,9 @@ type storing struct {
 	path, name string
 }
 
+func (s *storing) Broken() bool { return false }
+func (s *storing) Leave()       {}
+
 func (s *storing) Finish(ctx context.Context) (name string, size int64, err error) {
 	if err := s.call(ctx); err != nil {
 		return "", 0, err

@@ -226,8 +226,10 @@ func (c *course) handle(e Event) {
 		c.looked(known)
 		return
 	case partChanged:
-		c.papers.change(known.n, known.part)
-		return
+		if c.papers.change(known.n, known.part); !c.papers.filling() {
+			return
+		}
+		e = TooManyParts{}
 	case partRecovered:
 		c.amend(known.part)
 		return

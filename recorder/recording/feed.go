@@ -2,6 +2,7 @@ package recording
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -70,18 +71,18 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// run works until ctx is done. A fault in it ends everything, before the open part is ended.
+// run works until ctx is done, or a part cannot be stored for a fault of the code. That, or a fault in here, ends
+// everything, before the open part is ended.
 func (f *feed) run(ctx context.Context, end func()) {
-	if guard.Run(f.log, "feed a recording", func() { f.work(ctx) }) != nil {
-		end()
-	}
+	_ = guard.Run(f.log, "feed a recording", func() { f.work(ctx) }) // has been logged
+	end()
 	f.stop()
 }
 
 func (f *feed) work(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	for {
+	for !f.composer.Broken() {
 		var events <-chan room.Event
 		if f.following != nil {
 			events = f.following.Events()
@@ -160,7 +161,7 @@ func (f *feed) finish(ctx context.Context) {
 	go func() { // ends with ctx, and is waited for by the next one, or by stop
 		defer close(stored)
 		<-before
-		if f.composer.Wait(ctx) == nil {
+		if f.composer.Wait(ctx) == nil { // else everything ends
 			f.post(PartsStored{})
 		}
 	}()
@@ -168,7 +169,7 @@ func (f *feed) finish(ctx context.Context) {
 
 // stop ends the open part, whose file nobody will store: it lies on the disk.
 func (f *feed) stop() {
-	f.leave()
+	_ = guard.Run(f.log, "leave a room", f.leave) // has been logged
 	if guard.Run(f.log, "end a part", func() { f.composer.Close(time.Now()) }) != nil {
 		f.composer.Abandon()
 	}
@@ -244,6 +245,9 @@ func (f *feed) closed(e room.Closed) {
 	} else {
 		f.log.Info("the room was closed")
 		f.post(RoomClosed{})
+	}
+	if errors.Is(e.Err, guard.ErrPanic) {
+		f.door.pause = maxRejoinPause // what has a fault may have it again at once
 	}
 	if f.door.wanted {
 		f.door.rejoin.Reset(f.door.pause)

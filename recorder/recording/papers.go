@@ -28,6 +28,7 @@ type papers struct {
 	lastAt     time.Time
 	noted      string // the session that the ledger knows of
 	notedBegan bool   // the ledger knows when it began
+	full       bool   // no more parts are to begin
 }
 
 // hold is what a recorder may write of a document.
@@ -58,6 +59,13 @@ func (p *papers) change(n int, part document.Part) {
 		p.own = append(p.own, document.Part{})
 	}
 	p.own[n] = part
+}
+
+// filling says, once, that the document has as many parts as it may have.
+func (p *papers) filling() bool {
+	before := p.full
+	p.full = before || len(p.earlier)+len(p.own) >= document.MaxParts
+	return p.full && !before
 }
 
 // ours are this recorder's parts that have a name.

@@ -107,10 +107,11 @@ func (c *course) answer(ctx context.Context, err error, e Event) {
 // bid asks for the recording, and for its file name, until there is an answer. It takes the place of an earlier bid.
 func (c *course) bid() {
 	c.watch.bid()
-	ctx, cancel := context.WithCancel(c.tasks.ctx)
+	bidding, cancel := context.WithCancel(c.tasks.ctx)
 	c.watch.bid = cancel
 	bid, own, wanted := c.theBid(), c.papers.recording, c.papers.wanted
-	c.tasks.wg.Go(func() {
+	c.task(func(context.Context) {
+		ctx := bidding
 		defer cancel()
 		answer := granted{recording: own}
 		err := insist(ctx, c.job.log, "claim recording", func(ctx context.Context) (err error) {

@@ -150,8 +150,13 @@ func (m *move) know(sessions ...string) (news bool) {
 			news = true
 		}
 	}
+	m.state.Sessions = m.state.Sessions[max(0, len(m.state.Sessions)-maxSessions):]
 	return news
 }
+
+// maxSessions is how many sessions are remembered, the newest ones. It is more than the ledger remembers: what is known
+// from there is no news each time.
+const maxSessions = 250
 
 // beforeGrant is what happens while the bucket has not said yet whose the recording is.
 func (m *move) beforeGrant(e Event) {

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -106,10 +108,7 @@ func (r *Recovery) attempts(ctx context.Context, directories []scratch.Directory
 	done []scratch.Directory, all error) {
 	for _, directory := range directories {
 		log := r.Log.WithField("directory", directory.Path)
-		err := r.directory(ctx, directory, log)
-		if err == nil {
-			err = directory.Clear()
-		}
+		err := r.empty(ctx, directory, log)
 		switch {
 		case err == nil:
 			done = append(done, directory)
@@ -119,6 +118,16 @@ func (r *Recovery) attempts(ctx context.Context, directories []scratch.Directory
 		all = errors.Join(all, err)
 	}
 	return done, all
+}
+
+// empty stores the files of one attempt, and removes its directory. A fault of the code costs no other attempt.
+func (r *Recovery) empty(ctx context.Context, d scratch.Directory, log logrus.FieldLogger) (err error) {
+	fault := guard.Run(log, "store files that were left on the disk", func() {
+		if err = r.directory(ctx, d, log); err == nil {
+			err = d.Clear()
+		}
+	})
+	return cmp.Or(fault, err)
 }
 
 // directory stores the files of one attempt at a recording, and tells the recording's document, and those who want to
@@ -274,18 +283,13 @@ func (r *Recovery) settled(d scratch.Directory) error {
 // file stores one file.
 func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.Note, file scratch.LocalName,
 	recording document.Recording) error {
-	release, err := r.one(ctx)
-	if err != nil {
-		return err
-	}
 	name := document.PartName(note.File, note.Epoch, file.Number, file.Container)
 	part, written, err := r.store(ctx, d, name, file, recording)
-	release()
 	if err != nil {
 		return err
 	}
 
-	r.index(ctx, &part, name)
+	r.indexStored(ctx, &part, name)
 	if part.StartedAt == nil { // no document knew of it
 		began := written.Add(-time.Duration(part.Duration * float64(time.Second))).UTC()
 		part.StartedAt = &began
@@ -304,6 +308,12 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 // store brings a file into the bucket, and returns what the document is to say of it.
 func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, file scratch.LocalName,
 	recording document.Recording) (part document.Part, written time.Time, err error) {
+	release, err := r.one(ctx)
+	if err != nil {
+		return part, written, err
+	}
+	defer release()
+
 	path := d.File(file.String())
 	part = document.Part{Key: r.Storage.Key(name), Container: file.Container, Tracks: []document.TrackReport{}}
 	for _, known := range recording.Parts {
@@ -325,6 +335,8 @@ func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, 
 	if err != nil {
 		return part, written, err
 	}
+	defer resumed.Leave() // if it is not stored
+
 	stored, size, err := resumed.Finish(ctx)
 	if err != nil {
 		return part, written, err
@@ -334,8 +346,8 @@ func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, 
 	return part, written, nil
 }
 
-// index gives the file an index, if it can.
-func (r *Recovery) index(ctx context.Context, part *document.Part, name string) {
+// indexStored gives the file an index, if it can.
+func (r *Recovery) indexStored(ctx context.Context, part *document.Part, name string) {
 	stored := filepath.Join(filepath.Dir(name), filepath.Base(part.Key))
 	if err := r.Index(ctx, part, stored); err != nil {
 		r.Log.WithError(err).WithField("key", part.Key).Warn("recovered file could not be given an index, it stays as it is")

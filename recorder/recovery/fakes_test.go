@@ -143,6 +143,9 @@ type storing struct {
 	path, name string
 }
 
+func (s *storing) Broken() bool { return false }
+func (s *storing) Leave()       {}
+
 func (s *storing) Finish(context.Context) (name string, size int64, err error) {
 	name = s.name
 	err = s.call("finish", func() error {

@@ -3,6 +3,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/retry"
 	"livekit-recorder/recorder/scratch"
@@ -185,8 +187,19 @@ func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (
 	return unlisted, nil
 }
 
-// Index gives a stored file that ffmpeg could not finish a duration and an index.
-func (r *Recovery) Index(ctx context.Context, part *document.Part, name string) error {
+// Index gives a stored file that ffmpeg could not finish a duration and an index. A fault of the code costs no more
+// than those.
+func (r *Recovery) Index(ctx context.Context, part *document.Part, name string) (err error) {
+	indexed := *part
+	log := r.Log.WithField("key", part.Key)
+	fault := guard.Run(log, "index a file", func() { err = r.index(ctx, &indexed, name) })
+	if err = cmp.Or(fault, err); fault == nil {
+		*part = indexed
+	}
+	return err
+}
+
+func (r *Recovery) index(ctx context.Context, part *document.Part, name string) error {
 	release, err := r.one(ctx)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (b *backlog) put(e Event, now time.Time) (lost loss) {
 		lost.frames = b.dropped
 	}
 	if len(b.events)-b.frames > maxEventsBehind {
-		b.giveUp()
+		b.giveUp(errBehind)
 	}
 	lost.ask = b.needing(now)
 
@@ -133,12 +133,25 @@ func (b *backlog) thin() {
 	}
 }
 
+// fail ends everything for a fault of the code.
+func (b *backlog) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over {
+		b.giveUp(err)
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
 // giveUp ends everything: the follower may begin anew when it can.
-func (b *backlog) giveUp() {
+func (b *backlog) giveUp(err error) {
 	for t := range b.live {
 		b.events = append(b.events, TrackEnded{t})
 	}
-	b.events = append(b.events, Closed{Err: errBehind})
+	b.events = append(b.events, Closed{Err: err})
 	b.over = true
 }
 

@@ -8,6 +8,8 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v3"
 	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/guard"
 )
 
 // errLost says that the connection to the LiveKit server is gone and could not be had again.
@@ -17,7 +19,8 @@ var errLost = errors.New("the connection to LiveKit was lost")
 const resubscribe = 5 * time.Second
 
 // bot is our hidden participant in one room. One goroutine owns everything in it; the SDK's callbacks, and whoever
-// wants something of it, post functions to that goroutine.
+// wants something of it, post functions to that goroutine. A panic in one of them ends the bot's stay: those who follow
+// somebody are told, and come back by a new bot.
 type bot struct {
 	pool *Pool
 	room string
@@ -28,9 +31,7 @@ type bot struct {
 	// Owned by run:
 	connection connection
 	followings map[*Following]bool
-	requested  map[string]time.Time // subscriptions asked for, by track SID
-	feeds      map[string]*feed     // tracks that are being received, by track SID
-	timebases  map[string]*timebase // by identity
+	tracks     tracks
 	closing    bool
 	err        error
 	feedsDone  sync.WaitGroup
@@ -50,9 +51,7 @@ func newBot(p *Pool, room string) *bot {
 		log:        p.Log.WithField("room", room),
 		mail:       newMailbox(),
 		followings: map[*Following]bool{},
-		requested:  map[string]time.Time{},
-		feeds:      map[string]*feed{},
-		timebases:  map[string]*timebase{},
+		tracks:     newTracks(),
 	}
 }
 
@@ -74,7 +73,13 @@ func (b *bot) add(f *Following) bool {
 
 func (b *bot) run() {
 	defer b.pool.forget(b)
-	b.join()
+	b.do("join a room", b.join)
+	b.serve()
+	b.leave()
+}
+
+// serve does what is posted, until the bot has to leave.
+func (b *bot) serve() {
 	ticker := time.NewTicker(resubscribe)
 	defer ticker.Stop()
 
@@ -82,14 +87,20 @@ func (b *bot) run() {
 		select {
 		case <-b.mail.wake:
 			for _, f := range b.mail.take() {
-				f()
+				b.do("serve a room", f)
 			}
 		case <-ticker.C:
-			b.reconcile()
+			b.do("look around in a room", b.reconcile)
 		}
 	}
+}
 
-	b.leave()
+// do does something, in which a panic ends the bot's stay. What has been posted is done all the same: it may be
+// somebody who came to follow, and must learn of it.
+func (b *bot) do(what string, f func()) {
+	if err := guard.Run(b.log, what, f); err != nil {
+		b.err, b.closing = err, true
+	}
 }
 
 func (b *bot) join() {
@@ -110,7 +121,7 @@ func (b *bot) join() {
 
 // callbacks hand off to the bot's goroutine, and do nothing else.
 func (b *bot) callbacks() *lksdk.RoomCallback {
-	reconcile := func() { b.mail.postOnce(b.reconcile) } // however often something happens
+	reconcile := func() { b.mail.postAgain("reconcile", b.reconcile) }
 	return &lksdk.RoomCallback{
 		OnParticipantConnected:    func(*lksdk.RemoteParticipant) { reconcile() },
 		OnParticipantDisconnected: func(*lksdk.RemoteParticipant) { reconcile() },
@@ -124,27 +135,27 @@ func (b *bot) callbacks() *lksdk.RoomCallback {
 func (b *bot) trackCallbacks(reconcile func()) lksdk.ParticipantCallback {
 	muted := func(muted bool) func(lksdk.TrackPublication, lksdk.Participant) {
 		return func(pub lksdk.TrackPublication, p lksdk.Participant) {
-			b.post(func() { b.muted(pub, p, muted) })
+			b.mail.postAgain("mute "+pub.SID(), func() { b.muted(pub, p, muted) })
 		}
 	}
 	return lksdk.ParticipantCallback{
-		OnTrackPublished: func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
-		OnTrackUnpublished: func(pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
-			b.post(func() { delete(b.requested, pub.SID()) })
-		},
-		OnTrackMuted:   muted(true),
-		OnTrackUnmuted: muted(false),
+		OnTrackPublished:   func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
+		OnTrackUnpublished: func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
+		OnTrackMuted:       muted(true),
+		OnTrackUnmuted:     muted(false),
 		OnTrackSubscribed: func(
 			t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
 		) {
 			b.post(func() { b.subscribed(t, pub, rp) })
 		},
 		OnTrackSubscriptionFailed: func(sid string, _ *lksdk.RemoteParticipant) {
-			b.post(func() { b.log.WithField("track", sid).Warn("subscription failed, will be tried again") })
+			b.mail.postAgain("failure "+sid, func() {
+				b.log.WithField("track", sid).Warn("subscription failed, will be tried again")
+			})
 		},
 		OnDataReceived: func(data []byte, params lksdk.DataReceiveParams) {
 			if params.Topic == stopTopic && b.pool.OnStop != nil {
-				b.pool.OnStop(string(data))
+				_ = guard.Run(b.log, "take a hint", func() { b.pool.OnStop(string(data)) }) // the ledger says the same
 			}
 		},
 	}
@@ -161,7 +172,7 @@ func (b *bot) reconnected() {
 	}
 
 	b.log.Info("connection to room is back")
-	clear(b.requested)
+	clear(b.tracks.requested)
 	b.reconcile()
 }
 
@@ -178,6 +189,7 @@ func (b *bot) reconcile() {
 		return
 	}
 
+	wanted := map[string]bool{}
 	for f := range b.followings {
 		rp := b.connection.room.GetParticipantByIdentity(f.interest.Identity)
 		b.tellPresence(f, rp)
@@ -186,10 +198,21 @@ func (b *bot) reconcile() {
 		}
 		for _, p := range rp.TrackPublications() {
 			if pub, ok := p.(*lksdk.RemoteTrackPublication); ok && f.interest.wants(pub.SID(), pub.Source()) {
+				wanted[pub.SID()] = true
 				b.want(pub, f)
 			}
 		}
 	}
+	b.tracks.forget(wanted, b.followed())
+}
+
+// followed has the identities of those who are followed.
+func (b *bot) followed() map[string]bool {
+	all := map[string]bool{}
+	for f := range b.followings {
+		all[f.interest.Identity] = true
+	}
+	return all
 }
 
 func (b *bot) tellPresence(f *Following, rp *lksdk.RemoteParticipant) {
@@ -211,30 +234,28 @@ func (b *bot) remove(f *Following) {
 		return
 	}
 
-	for sid, feed := range b.feeds {
+	for sid, feed := range b.tracks.feeds {
 		if feed.remove(f) > 0 {
 			continue
 		}
-		delete(b.requested, sid)
-		if err := feed.publication.SetSubscribed(false); err != nil {
-			b.log.WithError(err).WithField("track", sid).Warn("unsubscribing failed")
-		}
+		delete(b.tracks.requested, sid)
+		b.unsubscribe(feed)
 	}
 }
 
 // leave disconnects and tells everybody who still follows somebody. No post is accepted from here on.
 func (b *bot) leave() {
 	if b.connection.room != nil {
-		b.connection.room.Disconnect()
+		b.do("leave a room", b.connection.room.Disconnect)
 	}
 
-	for _, feed := range b.feeds {
+	for _, feed := range b.tracks.feeds {
 		feed.stop()
 	}
 
 	b.feedsDone.Wait()
 	for _, f := range b.mail.close() { // those that came to follow too late
-		f()
+		b.do("leave a room", f)
 	}
 
 	for f := range b.followings {

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lksdk "github.com/livekit/server-sdk-go/v2"
@@ -11,17 +12,21 @@ import (
 	"github.com/pion/webrtc/v3"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/track"
 )
 
-// feed receives one track for everybody who follows it. One goroutine runs it and owns the receiver.
+// feed receives one track for everybody who follows it. One goroutine runs it and owns the receiver. A panic in either
+// ends this track, and nothing else.
 type feed struct {
+	identity    string // whose it is
 	track       *received
 	receiver    *track.Receiver // nil if the codec cannot be recorded
-	publication *lksdk.RemoteTrackPublication
+	publication publication
 	log         logrus.FieldLogger
 	ctx         context.Context
 	stop        context.CancelFunc
+	faulty      atomic.Bool // it has ended by a panic
 
 	mu        sync.Mutex
 	followers map[*Following]*view
@@ -32,11 +37,20 @@ type view struct {
 	keyed bool // video begins with a key frame
 }
 
+func newFeedOf(pub publication, identity string, log logrus.FieldLogger) *feed {
+	f := &feed{
+		identity:    identity,
+		publication: pub,
+		log:         log.WithFields(logrus.Fields{"participant": identity, "track": pub.SID()}),
+		followers:   map[*Following]*view{},
+	}
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	return f
+}
+
 func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
 	base *track.Timebase, log logrus.FieldLogger) *feed {
-	f := &feed{publication: pub, followers: map[*Following]*view{}}
-	f.ctx, f.stop = context.WithCancel(context.Background())
-	f.log = log.WithFields(logrus.Fields{"participant": rp.Identity(), "track": pub.SID(), "codec": t.Codec().MimeType})
+	f := newFeedOf(pub, rp.Identity(), log.WithField("codec", t.Codec().MimeType))
 	codec, ok := track.CodecOf(t.Codec().MimeType)
 	if !ok {
 		return f
@@ -61,7 +75,7 @@ func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk
 		receiver: f.receiver,
 	}
 
-	pub.OnRTCP(f.receiver.HandleRTCP)
+	pub.OnRTCP(f.report)
 	return f
 }
 
@@ -93,7 +107,11 @@ func (f *feed) remove(from *Following) int {
 
 func (f *feed) run() {
 	f.log.Info("receiving track")
-	if err := f.receiver.Run(f.ctx); err != nil {
+	var err error
+	if guard.Run(f.log, "receive a track", func() { err = f.receiver.Run(f.ctx) }) != nil {
+		f.faulty.Store(true)
+	}
+	if err != nil {
 		f.log.WithError(err).Warn("receiving track ended")
 	}
 
@@ -101,6 +119,11 @@ func (f *feed) run() {
 		to.send(TrackEnded{f.track})
 	}
 
+	_ = guard.Run(f.log, "count what came of a track", f.sum) // has been logged
+}
+
+// sum logs what came of the track.
+func (f *feed) sum() {
 	stats := f.receiver.Stats()
 	f.log.WithFields(logrus.Fields{
 		"frames":        stats.Frames,
@@ -108,6 +131,14 @@ func (f *feed) run() {
 		"packets":       stats.PacketsReceived,
 		"packetsLost":   stats.PacketsLost,
 	}).Info("track ended")
+}
+
+// report takes a report of the track's sender, on a goroutine of the SDK.
+func (f *feed) report(packet rtcp.Packet) {
+	if guard.Run(f.log, "take a report", func() { f.receiver.HandleRTCP(packet) }) != nil {
+		f.faulty.Store(true)
+		f.stop()
+	}
 }
 
 func (f *feed) emit(frame track.Frame) {

@@ -8,6 +8,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/track"
 )
@@ -112,8 +113,14 @@ func (f *Following) Close() {
 	f.bot.post(func() { f.bot.remove(f) })
 }
 
-// send hands an event over. It does not wait for the follower.
+// send hands an event over. It does not wait for the follower. A panic costs this follower the rest, and no other.
 func (f *Following) send(e Event) {
+	if err := guard.Run(f.log, "hand an event to a recording", func() { f.put(e) }); err != nil {
+		f.backlog.fail(err)
+	}
+}
+
+func (f *Following) put(e Event) {
 	lost := f.backlog.put(e, time.Now())
 	if lost.frames > 0 {
 		f.log.WithField("droppedFrames", lost.frames).Warn("the recording is behind, the oldest frames are left out")
@@ -123,7 +130,19 @@ func (f *Following) send(e Event) {
 	}
 }
 
-// deliver brings events to the follower, until it has gone or was told that nothing more will come.
+// run brings events to the follower, until it has gone or was told that nothing more will come. It is told, too, if a
+// panic ends that.
+func (f *Following) run() {
+	err := guard.Run(f.log, "bring events to a recording", f.deliver)
+	if err == nil {
+		return
+	}
+	select {
+	case f.events <- Closed{Err: err}:
+	case <-f.closed:
+	}
+}
+
 func (f *Following) deliver() {
 	for {
 		e, ok := f.backlog.take()

@@ -2,17 +2,21 @@ package room
 
 import "sync"
 
+// maxAgain is how many functions may wait that came by [mailbox.postAgain]. Of more, the newest are left out: a bot
+// that gets to none of them looks around in its room afterwards anyway, and a mute only says why frames were missing.
+const maxAgain = 1024
+
 // mailbox has the functions that a bot's goroutine is to run.
 type mailbox struct {
 	wake chan struct{} // has an item when something has come
 
 	mu      sync.Mutex // guards:
 	waiting []func()
-	once    bool // one of them came by postOnce
+	again   map[string]int // where those wait that came by postAgain
 	closed  bool
 }
 
-func newMailbox() mailbox { return mailbox{wake: make(chan struct{}, 1)} }
+func newMailbox() mailbox { return mailbox{wake: make(chan struct{}, 1), again: map[string]int{}} }
 
 // post adds a function, unless the mailbox is closed: then it returns false.
 func (m *mailbox) post(f func()) bool {
@@ -21,13 +25,17 @@ func (m *mailbox) post(f func()) bool {
 	return m.add(f)
 }
 
-// postOnce adds a function, unless one waits already that came this way: there is only one whose being run twice would
-// be the same as once.
-func (m *mailbox) postOnce(f func()) {
+// postAgain adds a function, in place of the one that waits already for the same matter: it says all that the other one
+// would. However often something happens in a room, no more waits than there are matters.
+func (m *mailbox) postAgain(matter string, f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.once {
-		m.once = m.add(f)
+	if n, waits := m.again[matter]; waits {
+		m.waiting[n] = f
+		return
+	}
+	if len(m.again) < maxAgain && m.add(f) {
+		m.again[matter] = len(m.waiting) - 1
 	}
 }
 
@@ -49,7 +57,8 @@ func (m *mailbox) take() []func() {
 	defer m.mu.Unlock()
 
 	waiting := m.waiting
-	m.waiting, m.once = nil, false
+	m.waiting = nil
+	clear(m.again)
 	return waiting
 }
 

@@ -63,7 +63,7 @@ func (p *Pool) Follow(room string, interest Interest, log logrus.FieldLogger) *F
 	}
 
 	f.bot = b
-	p.wg.Go(f.deliver)
+	p.wg.Go(f.run)
 	return f
 }
 

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"maps"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
@@ -9,6 +10,49 @@ import (
 
 	"livekit-recorder/recorder/track"
 )
+
+// maxFaults is how often the receiving of one track may end by a panic, before the track is given up.
+const maxFaults = 3
+
+// tracks are what a bot knows of those that it wants, and of whose they are.
+type tracks struct {
+	requested map[string]time.Time // subscriptions asked for, by track SID
+	feeds     map[string]*feed     // tracks that are being received, by track SID
+	faults    map[string]int       // how often the receiving of a track has ended by a panic, by its SID
+	timebases map[string]*timebase // by identity
+}
+
+func newTracks() tracks {
+	return tracks{
+		requested: map[string]time.Time{},
+		feeds:     map[string]*feed{},
+		faults:    map[string]int{},
+		timebases: map[string]*timebase{},
+	}
+}
+
+// forget drops what belongs to tracks that nobody wants (any more), and to people of whom nobody is followed, and
+// nothing received: a room may last for months, and people and tracks come and go.
+func (t *tracks) forget(wanted, followed map[string]bool) {
+	maps.DeleteFunc(t.requested, func(sid string, _ time.Time) bool { return !wanted[sid] })
+	maps.DeleteFunc(t.faults, func(sid string, _ int) bool { return !wanted[sid] })
+
+	received := map[string]bool{}
+	for _, feed := range t.feeds {
+		received[feed.identity] = true
+	}
+	maps.DeleteFunc(t.timebases, func(identity string, _ *timebase) bool {
+		return !followed[identity] && !received[identity]
+	})
+}
+
+// publication is a track as its publisher offers it.
+type publication interface {
+	SID() string
+	IsMuted() bool
+	SetSubscribed(bool) error
+	Receiver() *webrtc.RTPReceiver
+}
 
 func (b *bot) muted(pub lksdk.TrackPublication, p lksdk.Participant, muted bool) {
 	for f := range b.followings {
@@ -19,22 +63,25 @@ func (b *bot) muted(pub lksdk.TrackPublication, p lksdk.Participant, muted bool)
 }
 
 // want subscribes to a track, or adds the follower to a subscription that is there.
-func (b *bot) want(pub *lksdk.RemoteTrackPublication, f *Following) {
-	if feed := b.feeds[pub.SID()]; feed != nil {
+func (b *bot) want(pub publication, f *Following) {
+	if feed := b.tracks.feeds[pub.SID()]; feed != nil {
 		feed.add(f)
+		return
+	}
+	if b.tracks.faults[pub.SID()] >= maxFaults {
 		return
 	}
 	if pub.IsMuted() {
 		f.send(TrackMuted{SID: pub.SID(), Muted: true})
 	}
 
-	if asked, ok := b.requested[pub.SID()]; ok && time.Since(asked) < resubscribe {
+	if asked, ok := b.tracks.requested[pub.SID()]; ok && time.Since(asked) < resubscribe {
 		return
 	}
 
-	b.requested[pub.SID()] = time.Now()
+	b.tracks.requested[pub.SID()] = time.Now()
 	if err := pub.SetSubscribed(true); err != nil {
-		delete(b.requested, pub.SID())
+		delete(b.tracks.requested, pub.SID())
 		f.log.WithError(err).WithField("track", pub.SID()).Warn("subscribing failed, will be tried again")
 	}
 }
@@ -49,7 +96,7 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 		}
 	}
 
-	feed := newFeed(t, pub, rp, b.timebase(rp), b.log)
+	feed := newFeed(t, pub, rp, b.tracks.timebase(rp.Identity(), rp.SID()), b.log)
 	for f := range b.followings {
 		if f.interest.Identity != rp.Identity() || !f.interest.wants(pub.SID(), pub.Source()) {
 			continue
@@ -65,17 +112,52 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 		return
 	}
 
-	b.feeds[pub.SID()] = feed
+	b.receive(feed)
+}
+
+func (b *bot) receive(f *feed) {
+	b.tracks.feeds[f.publication.SID()] = f
 	b.feedsDone.Go(func() {
-		feed.run()
-		b.post(func() {
-			if b.feeds[pub.SID()] == feed {
-				delete(b.feeds, pub.SID())
-			}
-			delete(b.requested, pub.SID())
-			b.reconcile()
-		})
+		f.run()
+		b.post(func() { b.ended(f) })
 	})
+}
+
+// ended is told when nothing more comes of a feed.
+func (b *bot) ended(f *feed) {
+	sid := f.publication.SID()
+	replaced := b.tracks.feeds[sid] != f
+	if !replaced {
+		delete(b.tracks.feeds, sid)
+	}
+	delete(b.tracks.requested, sid)
+	if f.faulty.Load() && !replaced && !b.closing {
+		b.faulty(f)
+	}
+	b.reconcile()
+}
+
+// faulty takes a track back whose receiving has ended by a panic: the server sends nothing more of it. It is asked for
+// again a while later, unless that has happened too often: then the recordings are told that it cannot be recorded.
+func (b *bot) faulty(f *feed) {
+	sid := f.publication.SID()
+	b.unsubscribe(f)
+	b.tracks.requested[sid] = time.Now()
+	b.tracks.faults[sid]++
+	if b.tracks.faults[sid] < maxFaults {
+		return
+	}
+
+	f.log.Error("track is given up: receiving it has failed too often")
+	for _, to := range f.all() {
+		to.send(Unrecordable{SID: sid, MIME: f.track.codec.Name})
+	}
+}
+
+func (b *bot) unsubscribe(f *feed) {
+	if err := f.publication.SetSubscribed(false); err != nil {
+		f.log.WithError(err).Warn("unsubscribing failed")
+	}
 }
 
 // timebase is that of a participant's session.
@@ -84,14 +166,15 @@ type timebase struct {
 	*track.Timebase
 }
 
-func (b *bot) timebase(rp *lksdk.RemoteParticipant) *track.Timebase {
-	base := b.timebases[rp.Identity()]
+// timebase returns the one of somebody's session.
+func (t *tracks) timebase(identity, session string) *track.Timebase {
+	base := t.timebases[identity]
 	switch {
 	case base == nil:
-		base = &timebase{rp.SID(), &track.Timebase{}}
-	case base.session != rp.SID():
-		base = &timebase{rp.SID(), base.Next()}
+		base = &timebase{session, &track.Timebase{}}
+	case base.session != session:
+		base = &timebase{session, base.Next()}
 	}
-	b.timebases[rp.Identity()] = base
+	t.timebases[identity] = base
 	return base.Timebase
 }

@@ -57,6 +57,12 @@ func (m *Move) Finish(context.Context) (name string, size int64, err error) {
 	return "", 0, fmt.Errorf("move finished file: %d names of %s are taken", mostRests+1, m.name)
 }
 
+// Broken is never so: nothing happens while the file grows.
+func (m *Move) Broken() bool { return false }
+
+// Leave leaves the file where it is.
+func (m *Move) Leave() {}
+
 // place moves the file to a target, unless there is another one.
 func (m *Move) place(target string) (bool, error) {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"livekit-recorder/recorder/guard"
 )
 
 // Finish uploads what is left of the file, which nobody writes to any more, and makes it appear in the bucket. It
@@ -13,12 +15,15 @@ import (
 // FILE.rest.EXT, if another recorder has made an object of a part of the file: then the whole is stored beside that
 // one. Until Finish succeeds it may be called again; after that the local file, its note and its tail objects are gone.
 // [ErrEmpty] says that the file has no bytes, [ErrNotFound] that bytes which had been uploaded are in no object (the
-// file stays as it is).
+// file stays as it is), [guard.ErrPanic] that the upload is broken.
 func (u *Upload) Finish(ctx context.Context) (name string, size int64, err error) {
-	u.cancel()
-	<-u.done
+	u.while.cancel()
+	<-u.while.done
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.Broken() {
+		return "", 0, fmt.Errorf("store %s: %w", u.parts.key, guard.ErrPanic)
+	}
 
 	if u.made == nil {
 		if u.made, err = u.store(ctx); err != nil {

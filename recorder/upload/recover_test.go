@@ -17,8 +17,8 @@ import (
 
 // vanish stops an upload where it is, as if its machine were gone.
 func vanish(u *Upload) {
-	u.cancel()
-	<-u.done
+	u.while.cancel()
+	<-u.while.done
 }
 
 func left(t *testing.T, s *S3) (uploads, tails int) {

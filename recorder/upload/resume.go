@@ -10,7 +10,7 @@ import (
 // have made of the upload meanwhile.
 func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload, error) {
 	u := s.newUpload(path, name, container)
-	close(u.done)
+	close(u.while.done)
 	u.sent.strays = true // of the killed recorder
 
 	written, err := s.readNote(path)

@@ -17,11 +17,13 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
 )
@@ -52,12 +54,11 @@ type S3 struct {
 
 // Upload is one file on its way into the bucket.
 type Upload struct {
-	s3     *S3
-	name   string
-	path   string
-	cancel context.CancelFunc
-	done   chan struct{}
-	log    logrus.FieldLogger
+	s3    *S3
+	name  string
+	path  string
+	while while
+	log   logrus.FieldLogger
 
 	mu    sync.Mutex // held by whoever moves the upload on: the goroutine of Begin, then Finish
 	file  scratch.File
@@ -65,6 +66,13 @@ type Upload struct {
 	sent  progress
 	tails tails
 	made  *made // once the file is in the bucket; what remains then is to tidy up
+}
+
+// while is the storing of a file while it grows.
+type while struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has ended
+	broken atomic.Bool   // by a panic
 }
 
 // progress is what else is known of the parts.
@@ -95,26 +103,49 @@ func (s *S3) Begin(path, name, container string) *Upload {
 	u := s.newUpload(path, name, container)
 
 	var ctx context.Context
-	ctx, u.cancel = context.WithCancel(context.Background())
+	ctx, u.while.cancel = context.WithCancel(context.Background())
 	go u.run(ctx)
 
 	return u
 }
 
+// Broken says that a panic has ended the storing while the file grows. What is known of it may be wrong from then on:
+// [Upload.Finish] fails, and whoever finds the file on the disk begins with what the bucket says.
+func (u *Upload) Broken() bool { return u.while.broken.Load() }
+
+// Leave ends the storing without an end of the file, in place of [Upload.Finish] or after that has failed: the file and
+// its note stay on the disk.
+func (u *Upload) Leave() {
+	u.while.cancel()
+	<-u.while.done
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.file != nil {
+		_ = u.file.Close() // only read from
+		u.file = nil
+	}
+}
+
 func (s *S3) newUpload(path, name, container string) *Upload {
 	return &Upload{
-		s3:     s,
-		name:   name,
-		path:   path,
-		cancel: func() {},
-		done:   make(chan struct{}),
-		log:    s.Log.WithField("key", s.Key(name)),
-		parts:  multipart{object: s.object(name, container), s3: s},
+		s3:    s,
+		name:  name,
+		path:  path,
+		while: while{cancel: func() {}, done: make(chan struct{})},
+		log:   s.Log.WithField("key", s.Key(name)),
+		parts: multipart{object: s.object(name, container), s3: s},
 	}
 }
 
 func (u *Upload) run(ctx context.Context) {
-	defer close(u.done)
+	defer close(u.while.done)
+	if guard.Run(u.log, "store a file while it grows", func() { u.keepUp(ctx) }) != nil {
+		u.while.broken.Store(true)
+	}
+}
+
+// keepUp stores what comes, until ctx is done.
+func (u *Upload) keepUp(ctx context.Context) {
 	polls := time.NewTicker(pollInterval)
 	defer polls.Stop()
 	tails := time.NewTicker(tailInterval)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/retry"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/queue"
@@ -139,7 +140,7 @@ func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) 
 			}
 			starts.Go(func() {
 				defer p.leave()
-				w.start(force, m, p)
+				w.guarded(m, "carry out a start", func() { w.start(force, m, p) })
 			})
 		}
 	}
@@ -162,7 +163,7 @@ func (w *Worker) pollControls(ctx context.Context) {
 			slots <- struct{}{}
 			running.Go(func() {
 				defer func() { <-slots }()
-				w.control(ctx, m, notices)
+				w.guarded(m, "carry out a command", func() { w.control(ctx, m, notices) })
 			})
 		}
 	}
@@ -260,8 +261,14 @@ func (w *Worker) renew(ctx context.Context) {
 			return
 		case <-time.After(renewal - jitter):
 		}
-		w.renewAll(ctx)
+		_ = guard.Run(w.Log, "hold messages", func() { w.renewAll(ctx) }) // the next round goes on
 	}
+}
+
+// guarded does what a message asks for. After a panic the message is nobody's: it comes back when it is visible again,
+// and goes to the dead-letter queue in the end.
+func (w *Worker) guarded(m queue.Message, what string, do func()) {
+	_ = guard.Run(w.Log.WithFields(logrus.Fields{"message": m.ID, "receives": m.Receives}), what, do) // has been logged
 }
 
 func (w *Worker) renewAll(ctx context.Context) {
@@ -300,10 +307,7 @@ func (w *Worker) notify(ctx context.Context, m queue.Message, c command.Command,
 	after := noticeAfter(m.Receives)
 	select {
 	case notices <- struct{}{}:
-		bounded, cancel := context.WithTimeout(ctx, noticeTimeout)
-		err := w.Notify(bounded, c)
-		cancel()
-		<-notices
+		err := w.deliver(ctx, c, notices)
 		if err == nil {
 			w.settle(ctx, log, "delete", func(ctx context.Context) error { return w.Controls.Delete(ctx, m) })
 			return
@@ -316,6 +320,14 @@ func (w *Worker) notify(ctx context.Context, m queue.Message, c command.Command,
 		after = 0 // another recorder can go on at once
 	}
 	w.settle(ctx, log, "release", func(ctx context.Context) error { return w.Controls.Release(ctx, m, after) })
+}
+
+// deliver delivers a notice, and gives its place up.
+func (w *Worker) deliver(ctx context.Context, c command.Command, notices chan struct{}) error {
+	defer func() { <-notices }()
+	bounded, cancel := context.WithTimeout(ctx, noticeTimeout)
+	defer cancel()
+	return w.Notify(bounded, c)
 }
 
 func (w *Worker) stop(ctx context.Context, m queue.Message, c command.Command) {

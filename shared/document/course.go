@@ -129,9 +129,11 @@ func merged(first, second []Part, except ...State) []Part {
 	return arranged(all)
 }
 
-// arranged puts parts into the order of time, and notes by how much each has the same as those before it.
+// arranged puts parts into the order of time, and notes by how much each has the same as those before it. Of too many
+// gaps, some are left out.
 func arranged(parts []Part) []Part {
 	parts = slices.Clone(parts)
+	thin(parts)
 	slices.SortStableFunc(parts, func(a, b Part) int {
 		if a.StartedAt == nil || b.StartedAt == nil {
 			return 0

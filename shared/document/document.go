@@ -89,7 +89,7 @@ type TrackReport struct {
 	PacketsReceived int64      `json:"packetsReceived"`
 	PacketsLost     int64      `json:"packetsLost"` // never arrived, not even after NACK
 	// Gaps are the times without frames of this track; audio is filled with silence there, video holds its last picture.
-	// GapsOmitted counts those beyond [MaxGaps].
+	// GapsOmitted counts those that are not listed, beyond [MaxGaps] and [MaxAllGaps].
 	Gaps        []Gap `json:"gaps,omitempty"`
 	GapsOmitted int   `json:"gapsOmitted,omitempty"`
 	// ClockOffset is by how many seconds the publisher's clock is ahead of the recorder's, the packets' way included.
@@ -114,8 +114,16 @@ const (
 	GapUnsent GapKind = "unsent" // nothing was sent: silence, by discontinuous transmission
 )
 
-// MaxGaps bounds the list of a track's gaps in one part.
-const MaxGaps = 500
+// MaxGaps bounds the list of a track's gaps in one part, and MaxAllGaps what is listed in one document: of more, each
+// track's longest are. A document is read and written every few seconds.
+const (
+	MaxGaps    = 500
+	MaxAllGaps = 5000
+)
+
+// MaxParts is how many parts a recording may have. It ends then, like one whose tracks change too often: no file may be
+// missing in its document. More are added only for what other recorders have left.
+const MaxParts = 1000
 
 // NewRecording makes the document of a start command before anything has come of it.
 func NewRecording(c command.Command) Recording {

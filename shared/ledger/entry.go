@@ -44,9 +44,12 @@ func answeredKey(c command.Command) string {
 type Claim struct {
 	Target string `json:"target"` // [command.Command.Target]
 	// Starts are those that the recording has answered: its own, and behind it those that came while it was running.
-	// Stops from before one of them do not end it.
+	// Stops from before one of them do not end it. Of those behind its own, the [maxAsked] that were requested last are
+	// kept: they decide about stops. What is forgotten is when earlier ones were requested, so that a webhook of such a
+	// session that comes behind its repetition changes nothing any more.
 	Starts []Asked `json:"starts"`
-	// Sessions are those that the recording is wanted for, as far as they are known and have not ended.
+	// Sessions are those that the recording is wanted for, as far as they are known and have not ended; of more than
+	// [maxAsked], the newest. When one ends that is forgotten, the recording goes on for the newer ones.
 	Sessions []string `json:"sessions,omitempty"`
 	// Owner is the name of the recorder that has the recording, Attempt the one of its attempts at it.
 	Owner   string `json:"owner"`
@@ -130,6 +133,10 @@ const keepEnded = 25 * time.Hour
 
 // maxEnded bounds each list of them.
 const maxEnded = 500
+
+// maxAsked bounds what is remembered of the starts and sessions of one recording: somebody may reconnect all day, and
+// the entry is read every few seconds.
+const maxAsked = 100
 
 // ApplyBid decides what a recorder is to do about a start, and returns the entry after it.
 func (e Entry) ApplyBid(b Bid) (Entry, Grant) {
@@ -298,10 +305,8 @@ func anyAfter(starts []Asked, at time.Time) bool {
 func (e Entry) prolong(id string, c command.Command) Entry {
 	claim := e.Claims[id]
 	if c.Session != "" {
-		claim.Starts = append(slices.Clone(claim.Starts), asked(c))
-		if !slices.Contains(claim.Sessions, c.Session) {
-			claim.Sessions = append(slices.Clone(claim.Sessions), c.Session)
-		}
+		claim.Starts = bounded(append(slices.Clone(claim.Starts), asked(c)))
+		claim.Sessions = with(claim.Sessions, c.Session)
 	} else {
 		claim.Starts = withNewest(claim.Starts, asked(c))
 	}
@@ -309,6 +314,29 @@ func (e Entry) prolong(id string, c command.Command) Entry {
 	next := e.clone()
 	next.Claims[id] = claim
 	return next
+}
+
+// bounded drops the start that was requested first, of too many behind the recording's own.
+func bounded(starts []Asked) []Asked {
+	if len(starts) <= 1+maxAsked {
+		return starts
+	}
+	first := 1
+	for n := range starts {
+		if n > 1 && starts[n].At.Before(starts[first].At) {
+			first = n
+		}
+	}
+	return slices.Delete(starts, first, first+1)
+}
+
+// with returns the sessions with another one; the same slice if it is among them.
+func with(sessions []string, session string) []string {
+	if slices.Contains(sessions, session) {
+		return sessions
+	}
+	sessions = append(slices.Clone(sessions), session)
+	return sessions[max(0, len(sessions)-maxAsked):]
 }
 
 // withNewest returns the starts of a recording with another one that speaks of no session. Of those behind its own
@@ -324,7 +352,7 @@ func withNewest(starts []Asked, another Asked) []Asked {
 		}
 		return starts
 	}
-	return append(starts, another)
+	return bounded(append(starts, another))
 }
 
 // ApplyStop returns the entry after a stop, and the ids of the claims that it ends. That a connection was lost ends
@@ -389,8 +417,8 @@ func (e Entry) Seen(recording string, epoch int, session string, began time.Time
 		return e
 	}
 
-	if _, left := e.Left[session]; session != "" && !left && !slices.Contains(claim.Sessions, session) {
-		claim.Sessions = append(slices.Clone(claim.Sessions), session)
+	if _, left := e.Left[session]; session != "" && !left {
+		claim.Sessions = with(claim.Sessions, session)
 	}
 	if claim.Began.IsZero() {
 		claim.Began = began
