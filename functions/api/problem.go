@@ -34,6 +34,15 @@ func unauthenticated(message string) *problem {
 	return &problem{status: http.StatusUnauthorized, Code: "unauthenticated", Message: message}
 }
 
+func forbidden(field, message string) *problem {
+	return &problem{
+		status:  http.StatusForbidden,
+		Code:    "forbidden",
+		Message: message,
+		Field:   field,
+	}
+}
+
 func notFound(field, message string) *problem {
 	return &problem{
 		status:  http.StatusNotFound,

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -95,13 +94,4 @@ func (c caller) may(field, room string) error {
 		return nil
 	}
 	return forbidden(field, fmt.Sprintf("the token is for the room %q only", c.room))
-}
-
-func forbidden(field, message string) *problem {
-	return &problem{
-		status:  http.StatusForbidden,
-		Code:    "forbidden",
-		Message: message,
-		Field:   field,
-	}
 }

@@ -135,8 +135,8 @@ func (g *generator) person(m Move, n int) {
 	}
 }
 
-// reload adds what some people do who have just come: they reload. Webhooks of three sessions are on their way then, and
-// each may be late.
+// reload adds what some people do who have just come: they reload. Webhooks of three sessions are on their way then,
+// and each may be late.
 func (g *generator) reload(m Move) {
 	if !g.more.oneIn(4) {
 		return

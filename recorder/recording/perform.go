@@ -33,6 +33,12 @@ func (c *course) perform(effects []Effect) {
 		case Watch:
 			c.watch.on, c.watch.fast = true, e.Fast
 			c.look()
+		case Rest:
+			c.job.baton.Rest()
+		case Wake:
+			if !c.job.baton.Wake() { // others have taken the places meanwhile
+				c.inbox.post(Relinquish{})
+			}
 		default:
 			c.performSlowly(e)
 		}
@@ -58,12 +64,6 @@ func (c *course) performSlowly(effect Effect) {
 		c.dismiss(e.Reason)
 	case Tell:
 		c.tell()
-	case Rest:
-		c.job.baton.Rest()
-	case Wake:
-		if !c.job.baton.Wake() { // others have taken the places meanwhile
-			c.inbox.post(Relinquish{})
-		}
 	case End: // [course.run] sees it
 	}
 }

@@ -301,7 +301,7 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 		"recording": recording.ID,
 		"key":       part.Key,
 		"bytes":     part.Size,
-	}).Info("file of a recorder that has ended is stored")
+	}).Info("file that was left on the disk is stored")
 	return nil
 }
 

@@ -79,8 +79,7 @@ func (r Recording) Dismissed(reason string) Recording {
 }
 
 // Concluded returns a document in its final state. It is completed if one of its parts is, unless the tracks were too
-// unsteady to go on. Unrecordable is the MIME
-// type of a track that could not be recorded, if there was one.
+// unsteady to go on. Unrecordable is the MIME type of a track that could not be recorded, if there was one.
 func (r Recording) Concluded(reason, unrecordable string) Recording {
 	r.State, r.Reason, r.EndedAt = Failed, reason, nil
 	for _, part := range r.Parts {
