@@ -227,3 +227,16 @@ func TestAStreamThatBeginsAnewGoesByItsOwnReports(t *testing.T) {
 		require.Less(t, last.Abs(), 5*time.Millisecond, "after a while they are exact again")
 	})
 }
+
+// VP9 can say sizes that no container can have.
+func TestAPictureThatIsTooLargeIsDropped(t *testing.T) {
+	key := func(size ...byte) []byte { return append([]byte{0x2c, 0, 0, 0x82, 0x49, 0x83, 0x42}, size...) }
+	f := feedOf(t, "video/vp9")
+	f.send(0, true, key(0x0f, 0xff, 0xff, 0xff, 0xf0, 0x00))
+	require.Empty(t, f.frames)
+	require.Len(t, f.warnings, 1)
+	require.ErrorIs(t, f.warnings[0], errSize)
+
+	f.send(3000, true, key(0x00, 0x04, 0xf0, 0x02, 0xcf, 0x00))
+	require.Len(t, f.frames, 1)
+}
