@@ -22,6 +22,7 @@ func (f *fleet) check() Result {
 	f.checkDropped(e)
 	f.checkNotices(e)
 	f.checkAccepted(e)
+	f.checkPoison(e)
 	return f.checkFrames(e)
 }
 

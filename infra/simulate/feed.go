@@ -62,6 +62,9 @@ func (s *server) deliver(reached []*bot, p *person, source *source, frame track.
 		}
 		for _, f := range b.followings {
 			if f.interest.Identity == p.identity && f.wants(source) {
+				if time.Now().Before(p.deadlyUntil) {
+					s.deadly(b.process, p)
+				}
 				f.frame(source, frame)
 			}
 		}

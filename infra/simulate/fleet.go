@@ -34,6 +34,8 @@ type records struct {
 	disturbances []disturbance
 	notices      []notice
 	nextEvent    int
+	dying        map[string]bool // processes that have got a deadly frame
+	killed       map[string]int  // recorders, by the person that killed them
 }
 
 // disturbance is a time in which frames may get lost: a fault, from its beginning to its end.
@@ -96,6 +98,7 @@ func newFleet(plan Plan) (*fleet, error) {
 		broken:  func(format string, args ...any) { f.violate("events-taken", format, args...) },
 	}
 
+	f.server.deadly = f.poisoned
 	p := newProcess("function", "function", f.over)
 	f.front = &front{handler: product.Function(f.cloud(p)), journal: f.journal}
 	for n := range plan.Hosts {

@@ -31,6 +31,7 @@ type server struct {
 	journal *journal
 	dice    *dice
 	broken  func(format string, args ...any) // reports a violation
+	deadly  func(*process, *person)          // a recorder gets a frame that kills it
 
 	bots    map[botKey]*bot
 	stopped map[string]func(recording string) // what gets a hint, by process

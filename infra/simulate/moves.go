@@ -44,12 +44,12 @@ func (f *fleet) play(m Move) {
 			f.setClock(h, seconds(m.Seconds))
 		}
 	default:
-		f.playFault(m, h)
+		f.playFault(m, h, p)
 	}
 }
 
 // playFault makes a move after which frames may get lost.
-func (f *fleet) playFault(m Move, h *host) {
+func (f *fleet) playFault(m Move, h *host, p *person) {
 	f.disturbed(m.String(), seconds(m.Seconds))
 	switch m.Do {
 	case Kill:
@@ -73,6 +73,10 @@ func (f *fleet) playFault(m Move, h *host) {
 		d.setFull(true)
 		time.AfterFunc(seconds(m.Seconds), func() { d.setFull(false) })
 
+	case Poison:
+		f.server.mu.Lock()
+		p.deadlyUntil = time.Now().Add(seconds(m.Seconds))
+		f.server.mu.Unlock()
 	case LiveKitRestarts:
 		f.restartLiveKit(seconds(m.Seconds))
 	default:

@@ -26,6 +26,7 @@ type people struct {
 type person struct {
 	identity, room string
 	sessions       []*session // the last one may be going on
+	deadlyUntil    time.Time  // its frames kill recorders until then
 }
 
 // session is one stay in the room.

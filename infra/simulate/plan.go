@@ -71,6 +71,9 @@ const (
 	DiskFull        Action = "diskFull"
 	Clock           Action = "clock" // a machine's clock is set, or LiveKit's
 	LiveKitRestarts Action = "liveKitRestarts"
+	// Poison makes a person one whose frames kill whoever records them, a second after the first, for so many seconds.
+	// Machines whose recorder has died of that start another one.
+	Poison Action = "poison"
 )
 
 // String is a move in one line.
@@ -81,7 +84,7 @@ func (m Move) String() string {
 	_ = json.Unmarshal(body, &fields) // as above
 
 	switch m.Do {
-	case Join, Leave, Hop, Mute, StartByREST, StopPerson, StopRecording:
+	case Join, Leave, Hop, Mute, StartByREST, StopPerson, StopRecording, Poison:
 		text += fmt.Sprintf(" person%d", m.Person)
 	case Kill, Vanish, Terminate, Boot, Cut, MuxerDies, MuxerHangs, DiskFull, Clock:
 		text += fmt.Sprintf(" host%d", m.Host)

@@ -66,6 +66,7 @@ type course struct {
 	discard bool   // what has come is not wanted
 
 	squeezed atomic.Bool // it has been ended for want of space
+	tried    atomic.Bool // the ledger may know of this attempt
 }
 
 // job is what a course has to do, and what with. It does not change.

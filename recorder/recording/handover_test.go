@@ -237,7 +237,7 @@ func TestAStartThatIsGivenUpIsNotRecordedLater(t *testing.T) {
 		one, c := w.recorder("one"), start()
 		require.NoError(t, w.documents().Request(t.Context(), document.NewRecording(c)))
 		require.NoError(t, one.GiveUp(t.Context(), c))
-		require.Equal(t, reasonGivenUp, w.document(c).Reason)
+		require.Equal(t, document.ReasonGivenUp, w.document(c).Reason)
 		require.Equal(t, Refused, one.record(c).within(soon).Outcome)
 		require.Empty(t, w.bucket.media())
 		w.bucket.set(func(b *bucket) { b.away = true })

@@ -24,6 +24,7 @@ func (c *course) perform(effects []Effect) {
 			c.feed.close(c.tasks.ctx, e.Linger)
 		case Mark:
 			c.feed.mark()
+			c.task(c.letGo)
 		case Arm:
 			c.timers.arm(e.Timer, e.After)
 		case Disarm:
@@ -64,6 +65,8 @@ func (c *course) performSlowly(effect Effect) {
 		c.dismiss(e.Reason)
 	case Tell:
 		c.tell()
+	case Clear:
+		c.clear()
 	case End: // [course.run] sees it
 	}
 }
@@ -77,19 +80,68 @@ func (c *course) theBid() ledger.Bid {
 		Message:  c.job.baton.Message(),
 		Recorded: c.state.Recorded(),
 		Leaving:  c.state.Leaving,
+		Alone:    c.job.baton.Alone(),
 		At:       c.job.all.World.Now().UTC(),
 	}
 }
 
+// lookFirst asks the ledger what it has of the recording, and this recorder whether it may have it.
 func (c *course) lookFirst() {
 	bid := c.theBid()
 	c.task(func(ctx context.Context) {
-		var grant ledger.Grant
+		var found Looked
 		err := insist(ctx, c.job.log, "look at the ledger", func(ctx context.Context) (err error) {
-			grant, err = c.job.all.World.Ledger.Look(ctx, bid)
+			found.Grant, err = c.job.all.World.Ledger.Look(ctx, bid)
 			return err
 		})
-		c.answer(ctx, err, Looked{grant})
+		if err == nil && found.Grant.Verdict == ledger.Record {
+			found.Elsewhere, err = c.turnedAway(ctx, bid, found.Grant.Suspicion)
+		}
+		c.answer(ctx, err, found)
+	})
+}
+
+// turnedAway says whether a recording must not be carried out here. If it may, and its start has been received before,
+// the ledger is told before anything of it gets here: recorders may have died of it before they could claim it.
+func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledger.Suspicion) (away bool, err error) {
+	world := c.job.all.World
+	if suspicion.Company > 0 { // from now on it waits for a recorder of its own
+		err := insist(ctx, c.job.log, "note that recorders have died", func(ctx context.Context) error {
+			return world.Ledger.Mourn(ctx, bid)
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	if !c.job.baton.Admit(suspicion) {
+		c.job.log.WithField("company", suspicion.Company).Warn("recorders may have died of this recording, or of what is " +
+			"here: it is left to others for now")
+		return true, nil
+	}
+	if suspicion.Company > 0 {
+		c.job.log.WithField("company", suspicion.Company).Warn("recorders may have died of this recording: few others may " +
+			"be with it")
+	}
+	if c.job.baton.Receives() < 2 {
+		return false, nil
+	}
+
+	c.tried.Store(true)
+	bid.Alone = c.job.baton.Alone()
+	return false, insist(ctx, c.job.log, "note attempt", func(ctx context.Context) error {
+		return world.Ledger.Try(ctx, bid)
+	})
+}
+
+// clear ends the suspicion, first in the ledger: once this recorder has others again, it may die of them.
+func (c *course) clear() {
+	c.insisting("clear recording of suspicion", func(ctx context.Context) error {
+		if err := c.job.all.World.Ledger.Clear(ctx, c.job.start, c.job.attempt); err != nil {
+			return err
+		}
+		c.job.baton.Clear()
+		c.job.log.Info("recorders have not died of this recording")
+		return nil
 	})
 }
 
@@ -109,6 +161,7 @@ func (c *course) bid() {
 	c.watch.bid()
 	bidding, cancel := context.WithCancel(c.tasks.ctx)
 	c.watch.bid = cancel
+	c.tried.Store(true)
 	bid, own, wanted := c.theBid(), c.papers.recording, c.papers.wanted
 	c.task(func(context.Context) {
 		ctx := bidding

@@ -83,6 +83,13 @@ type Baton interface {
 	// takes one again, if there is one.
 	Rest()
 	Wake() bool
+	// Receives is how often the start has been received from the queue.
+	Receives() int
+	// Admit asks whether this recorder may carry the start out, given what the ledger suspects it of; Alone says whether
+	// the recorder has nothing else then, and takes nothing else. Clear ends the suspicion.
+	Admit(ledger.Suspicion) bool
+	Alone() bool
+	Clear()
 	// Relinquished is closed when the recording is to be given to another recorder.
 	Relinquished() <-chan struct{}
 }
@@ -115,6 +122,9 @@ func (r *Recordings) Record(ctx context.Context, start command.Command, baton Ba
 		r.running = append(r.running, c)
 		r.mu.Unlock()
 		defer func() {
+			if result.Outcome != Done && result.Outcome != Refused {
+				c.letGo(ctx)
+			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.running = slices.DeleteFunc(r.running, func(other *course) bool { return other == c })
@@ -171,7 +181,12 @@ func (r *Recordings) Stop(ctx context.Context, c command.Command) error {
 	if err != nil {
 		return fmt.Errorf("stop recording: %w", err)
 	}
+	r.tellOwners(ctx, c, ended)
+	return nil
+}
 
+// tellOwners tells the recorders of recordings that are not wanted any more.
+func (r *Recordings) tellOwners(ctx context.Context, c command.Command, ended map[string]ledger.Claim) {
 	for id, claim := range ended {
 		log := r.World.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": id})
 		log.Info("stop received")
@@ -182,7 +197,6 @@ func (r *Recordings) Stop(ctx context.Context, c command.Command) error {
 			log.WithError(err).Info("its recorder will learn of it from the ledger")
 		}
 	}
-	return nil
 }
 
 // kinds is how many kinds of tracks a recording can have.
@@ -205,15 +219,4 @@ func interest(c command.Command) room.Interest {
 		tracks = []string{"camera"}
 	}
 	return room.Interest{Identity: c.Participant, Tracks: tracks}
-}
-
-// GiveUp makes sure that nothing is recorded any more for a start that could not be carried out, again and again.
-// Carried out once more after that, it is brought to its end.
-func (r *Recordings) GiveUp(ctx context.Context, start command.Command) error {
-	stop := command.NewStop(start.Room, start.Participant, r.World.Now())
-	stop.Recording = start.Recording
-	if err := r.Stop(ctx, stop); err != nil {
-		return err
-	}
-	return r.World.Documents.Dismiss(ctx, start.Recording, reasonGivenUp)
 }

@@ -73,6 +73,7 @@ const (
 	Offered     Outcome = "offered"           // other recorders go on with it
 	LeftToOwner Outcome = "left to its owner" // another recorder has it, and a message of its own
 	TryAgain    Outcome = "try again"         // nothing has come of it here: the message goes back to the queue
+	Elsewhere   Outcome = "elsewhere"         // recorders died of it, or of what is here: others must not die with it
 )
 
 // Ending is how a hold ends, and why. The zero value: it has not been decided.
@@ -160,8 +161,12 @@ type (
 	TooManyParts struct{}
 
 	// Looked is what a bid would come to, Granted what it has come to. Elapsed is how long the recording has run already,
-	// by other recorders; 0 if it has not begun.
-	Looked  struct{ Grant ledger.Grant }
+	// by other recorders; 0 if it has not begun. Elsewhere says that this recorder must not take it, for recorders may
+	// have died of it, or of what this one has.
+	Looked struct {
+		Grant     ledger.Grant
+		Elsewhere bool
+	}
 	Granted struct {
 		Grant   ledger.Grant
 		Elapsed time.Duration
@@ -204,8 +209,10 @@ const (
 	AbsenceTimer   Timer = "absence"    // the participant must be there by then
 	RestTimer      Timer = "rest"       // who waits for somebody for longer takes no place from those who are there
 	OutageTimer    Timer = "outage"     // LiveKit must be back by then
-	MaximumTimer   Timer = "maximum"    // the recording's longest duration
-	PatienceTimer  Timer = "patience"   // with a successor that does not come
+	// ObservationTimer says that this recorder would have died by then, if it did.
+	ObservationTimer Timer = "observation"
+	MaximumTimer     Timer = "maximum"  // the recording's longest duration
+	PatienceTimer    Timer = "patience" // with a successor that does not come
 )
 
 // Effect is something that is to be done. It is one of the types below.
@@ -219,6 +226,8 @@ type (
 	// Rest gives up the recording's place on this recorder while it waits for somebody, Wake takes one again.
 	Rest struct{}
 	Wake struct{}
+	// Clear ends the suspicion that recorders die of this recording: this one lives.
+	Clear struct{}
 	// Discard drops what has come meanwhile: somebody else records it, or nobody is to.
 	Discard struct{}
 	// Look asks the ledger what a bid would come to; Bid makes one: again and again, until there is an answer.

@@ -21,7 +21,6 @@ const (
 	reasonLost        = "another recorder has taken the recording over"
 	reasonVoid        = "stopped before it began"
 	reasonDuplicate   = "already being recorded as "
-	reasonGivenUp     = "it could not be started, again and again"
 )
 
 // maxOwners is how many recorders, or attempts of them, may give a recording back because its files cannot be written.
@@ -162,7 +161,7 @@ const maxSessions = 250
 func (m *move) beforeGrant(e Event) {
 	switch e := e.(type) {
 	case Looked:
-		m.looked(e.Grant.Verdict)
+		m.looked(e)
 	case InRoom:
 		if m.state.Verdict == ledger.Record {
 			m.do(Bid{})
@@ -182,10 +181,14 @@ func (m *move) beforeGrant(e Event) {
 }
 
 // looked decides whether to bid at once. A recorder that is not in the room yet does not take over what might be
-// wanted: another one may be there. What is not wanted needs no room.
-func (m *move) looked(v ledger.Verdict) {
+// wanted: another one may be there. What is not wanted needs no room. What has been recorded before the bucket answered
+// is not dropped because its recorders may have died of it.
+func (m *move) looked(e Looked) {
+	v := e.Grant.Verdict
 	m.state.Verdict = v
 	switch {
+	case e.Elsewhere && !m.state.Recorded():
+		m.drop(Elsewhere)
 	case v != ledger.Record || m.state.Connected:
 		m.do(Disarm{ConnectTimer}, Bid{})
 	case m.state.Phase == Waiting:
@@ -250,6 +253,9 @@ func (m *move) granted(e Granted) {
 		m.goOn() // they have come back since they were given up
 	}
 	m.do(Adopt{e.Grant})
+	if e.Grant.Company > 0 {
+		m.do(Arm{ObservationTimer, ledger.Observation})
+	}
 	if m.state.Verdict != ledger.Extra && m.state.Leaving {
 		// Nobody else has it: whoever got the start that was offered may have been told then that it is not wanted.
 		m.do(Offer{})
@@ -265,12 +271,12 @@ func (m *move) granted(e Granted) {
 		case m.state.Verdict == ledger.Extra && m.state.Ending.Outcome == Done:
 			m.state.Ending = Ending{Outcome: LeftToOwner, Reason: reasonLost}
 		case m.state.Verdict == ledger.Close: // nobody else will
-			m.state.Ending = Ending{Outcome: Done, Reason: stopReason(e.Grant.Departed)}
+			m.state.Ending = Ending{Outcome: Done, Reason: stopReason(e.Grant.Departed, e.Grant.Refused)}
 		}
 		m.do(CloseParts{})
 		m.store()
 	case m.state.Verdict == ledger.Close:
-		m.close(Ending{Outcome: Done, Reason: stopReason(e.Grant.Departed)})
+		m.close(Ending{Outcome: Done, Reason: stopReason(e.Grant.Departed, e.Grant.Refused)})
 	case m.state.Leaving:
 		m.do(Watch{Fast: true})
 	default:
@@ -297,8 +303,11 @@ func (m *move) refused(g ledger.Grant) {
 	}
 }
 
-func stopReason(departed bool) string {
-	if departed {
+func stopReason(departed bool, refused string) string {
+	switch {
+	case refused != "":
+		return refused
+	case departed:
 		return reasonLeft
 	}
 	return reasonStopped
@@ -331,7 +340,7 @@ func (m *move) stands(s ledger.Standing) {
 			m.awaitParticipant() // is about to come, or back already
 		}
 	case ledger.Stopped, ledger.Departed:
-		m.close(Ending{Outcome: Done, Reason: stopReason(s.Holding == ledger.Departed)})
+		m.close(Ending{Outcome: Done, Reason: stopReason(s.Holding == ledger.Departed, s.Refused)})
 	case ledger.Lost:
 		if !m.running() {
 			m.close(Ending{Outcome: LeftToOwner, Reason: reasonLost})
@@ -388,6 +397,8 @@ func (m *move) timer(t Timer) {
 		if m.absent() {
 			m.do(Rest{})
 		}
+	case ObservationTimer:
+		m.do(Clear{})
 	case OutageTimer: // never the recording's end: another recorder may reach LiveKit
 		m.handBack(reasonUnreachable)
 	case PatienceTimer:

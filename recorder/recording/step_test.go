@@ -34,7 +34,7 @@ func fired(t Timer) TimerFired { return TimerFired{t} }
 
 // Ways into the states that the tables below begin in.
 var (
-	looking     = []Event{Looked{ledger.Grant{Verdict: ledger.Record}}}
+	looking     = []Event{Looked{Grant: ledger.Grant{Verdict: ledger.Record}}}
 	connected   = then(looking, InRoom{})
 	ours        = then(connected, grant(ledger.Record, 1))
 	present     = then(ours, Joined{"S1"})
@@ -115,13 +115,29 @@ func (r row) check(t *testing.T) {
 func TestBeforeTheBucketHasSaidWhoseItIs(t *testing.T) {
 	left := Ending{Done, reasonLeft, true}
 	for _, r := range []row{
-		{"it may be wanted", nil, Looked{ledger.Grant{Verdict: ledger.Record}}, Waiting, Ending{}, "Join, connect in 15s"},
+		{"it may be wanted", nil, Looked{Grant: ledger.Grant{Verdict: ledger.Record}}, Waiting, Ending{},
+			"Join, connect in 15s"},
+		{"recorders may have died of it, or of what is here", nil,
+			Looked{Grant: ledger.Grant{Verdict: ledger.Record}, Elsewhere: true}, Over, Ending{Outcome: Elsewhere},
+			"Leave, Discard, end: elsewhere"},
+		{"the same, but something has been recorded by now", unnamed,
+			Looked{Grant: ledger.Grant{Verdict: ledger.Record}, Elsewhere: true}, Unnamed, Ending{}, "Bid"},
+		{"a suspect is watched", connected, Granted{Grant: ledger.Grant{
+			Verdict:   ledger.Record,
+			Epoch:     5,
+			Suspicion: ledger.Suspicion{Company: 1},
+		}}, Recording, Ending{}, "Adopt, observation in 1m0s, Watch, Recover, absence in 5m0s"},
+		{"recorders have died of it for certain", []Event{Looked{Grant: ledger.Grant{Verdict: ledger.Close}}},
+			Granted{Grant: ledger.Grant{Verdict: ledger.Close, Epoch: 9, Refused: document.ReasonDeadly}}, Closing,
+			Ending{Outcome: Done, Reason: document.ReasonDeadly},
+			"Adopt, CloseParts, Recover unlisted"},
 		{"in the room: nothing is taken over from outside", looking, InRoom{}, Waiting, Ending{},
 			"absence in 5m0s, rest in 3s, Bid"},
-		{"what is to be closed needs no room", nil, Looked{ledger.Grant{Verdict: ledger.Close}}, Waiting, Ending{}, "Bid"},
-		{"nor does a duplicate", nil, Looked{ledger.Grant{Verdict: ledger.Duplicate}}, Waiting, Ending{}, "Bid"},
+		{"what is to be closed needs no room", nil, Looked{Grant: ledger.Grant{Verdict: ledger.Close}}, Waiting, Ending{},
+			"Bid"},
+		{"nor does a duplicate", nil, Looked{Grant: ledger.Grant{Verdict: ledger.Duplicate}}, Waiting, Ending{}, "Bid"},
 		{"a duplicate that is none any more: it is in no room yet",
-			[]Event{Looked{ledger.Grant{Verdict: ledger.Duplicate}}}, grant(ledger.Record, 1), Recording, Ending{},
+			[]Event{Looked{Grant: ledger.Grant{Verdict: ledger.Duplicate}}}, grant(ledger.Record, 1), Recording, Ending{},
 			"Adopt, Watch, Recover, Join, outage in 30s"},
 		{"LiveKit cannot be reached", looking, fired(ConnectTimer), Over, Ending{Outcome: TryAgain},
 			"Leave, Discard, end: try again"},
@@ -131,12 +147,12 @@ func TestBeforeTheBucketHasSaidWhoseItIs(t *testing.T) {
 			"Leave, Discard, end: try again"},
 		{"the bucket is silent", nil, fired(HeadStartTimer), Unnamed, Ending{}, "Join, connect in 15s"},
 		{"the bucket is silent after the first answer", connected, fired(HeadStartTimer), Unnamed, Ending{}, ""},
-		{"the bucket is silent about what is not wanted", []Event{Looked{ledger.Grant{Verdict: ledger.Close}}},
+		{"the bucket is silent about what is not wanted", []Event{Looked{Grant: ledger.Grant{Verdict: ledger.Close}}},
 			fired(HeadStartTimer), Unnamed, Ending{}, ""},
 		{"the bucket is silent, and nobody gets into the room", silent, fired(ConnectTimer), Over, Ending{Outcome: TryAgain},
 			"Leave, Discard, end: try again"},
 		{"frames come without the bucket", then(silent, InRoom{}), FirstFrame{}, Unnamed, Ending{}, "maximum in 1h0m0s"},
-		{"the bucket answers while recording unnamed", unnamed, Looked{ledger.Grant{Verdict: ledger.Record}}, Unnamed,
+		{"the bucket answers while recording unnamed", unnamed, Looked{Grant: ledger.Grant{Verdict: ledger.Record}}, Unnamed,
 			Ending{}, "Bid"},
 		{"granted", connected, grant(ledger.Record, 1), Recording, Ending{}, "Adopt, Watch, Recover, absence in 5m0s"},
 		{"granted what another recorder had begun", connected, Granted{ledger.Grant{Verdict: ledger.Record, Epoch: 2},

@@ -160,8 +160,11 @@ type turn struct {
 	message      string
 	relinquished chan struct{}
 	offers       atomic.Int32
-	rests        atomic.Bool        // it has no place
-	full         atomic.Bool        // there is none
+	rests        atomic.Bool // it has no place
+	full         atomic.Bool // there is none
+	receives     int         // of the message
+	busy         bool        // its recorder has other recordings
+	suspicion    atomic.Pointer[ledger.Suspicion]
 	kill         context.CancelFunc // ends the recorder as far as this recording is concerned
 	ended        chan struct{}
 	result       Result
@@ -175,6 +178,19 @@ func (h *turn) Wake() bool {
 	return !h.rests.Load()
 }
 
+// Admit takes suspects if the recorder has nothing else, or they have waited for that.
+func (h *turn) Admit(s ledger.Suspicion) bool {
+	h.suspicion.Store(&s)
+	return s.Company == 0 || !h.busy || s.Mixed
+}
+
+func (h *turn) Alone() bool {
+	s := h.suspicion.Load()
+	return s != nil && s.Company > 0 && !h.busy
+}
+
+func (h *turn) Clear()                        { h.suspicion.Store(&ledger.Suspicion{}) }
+func (h *turn) Receives() int                 { return h.receives }
 func (h *turn) Message() string               { return h.message }
 func (h *turn) Relinquished() <-chan struct{} { return h.relinquished }
 
@@ -184,8 +200,13 @@ func (h *turn) Offer(context.Context) error {
 }
 
 // record makes a recorder carry a start out.
-func (r *recorder) record(c command.Command) *turn {
+func (r *recorder) record(c command.Command) *turn { return r.recordAgain(c, 1, false) }
+
+// recordAgain is the same for a start that has been received so often, on a recorder that has others or not.
+func (r *recorder) recordAgain(c command.Command, receives int, busy bool) *turn {
 	h := &turn{
+		receives:     receives,
+		busy:         busy,
 		t:            r.w.t,
 		message:      "message of " + r.Names.Recorder,
 		relinquished: make(chan struct{}),

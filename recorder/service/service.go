@@ -138,7 +138,7 @@ func (r *Recorder) newWorker() *worker.Worker {
 		Starts:        r.world.Starts,
 		Controls:      r.world.Controls,
 		Start:         r.start,
-		GiveUp:        r.Recordings.GiveUp,
+		GiveUp:        r.giveUp,
 		Doubt:         func(id string) { r.Recordings.Check(id) },
 		Stop:          r.Recordings.Stop,
 		Notify:        r.notify,
@@ -159,11 +159,20 @@ var outcomes = map[recording.Outcome]worker.Outcome{
 	recording.Offered:     worker.Offered,
 	recording.LeftToOwner: worker.Left,
 	recording.TryAgain:    worker.TryAgain,
+	recording.Elsewhere:   worker.Elsewhere,
 }
 
 func (r *Recorder) start(ctx context.Context, c command.Command, b *worker.Baton) worker.Ending {
 	result := r.Recordings.Record(ctx, c, b)
 	return worker.Ending{Outcome: outcomes[result.Outcome], Owner: result.Message}
+}
+
+// giveUp gives up a start, or one that has been found dead.
+func (r *Recorder) giveUp(ctx context.Context, c command.Command, dead bool) error {
+	if dead {
+		return r.Recordings.Bury(ctx, c)
+	}
+	return r.Recordings.GiveUp(ctx, c)
 }
 
 // Run works until ctx is done; then it gives its recordings to other recorders, and closes and stores every file. What

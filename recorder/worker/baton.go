@@ -3,10 +3,12 @@ package worker
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
 
@@ -53,6 +55,34 @@ func (b *Baton) Rest() { b.place.rest() }
 
 // Wake takes a place again, if there is one.
 func (b *Baton) Wake() bool { return b.place.wake() }
+
+// Admit asks whether this recorder may carry the start out, given what the ledger suspects it of.
+func (b *Baton) Admit(s ledger.Suspicion) bool {
+	return b.place.all.admit(b.place, s, b.Receives() > 1)
+}
+
+// Alone says whether the recorder has nothing else, and takes nothing else.
+func (b *Baton) Alone() bool { return b.place.all.alone(b.place) }
+
+// Clear ends the suspicion.
+func (b *Baton) Clear() { b.place.all.clear(b.place) }
+
+// turnAway gives a start back that must not be carried out here. A suspect waits a little for a recorder that has
+// nothing else; so that this does not count as failures, it is sent anew when it was received often. Anything else goes
+// to others at once: this recorder takes nothing more while it has a suspect.
+func (b *Baton) turnAway(ctx context.Context) error {
+	switch {
+	case !b.place.all.refused(b.place):
+		return b.release(ctx, 0)
+	case b.Receives() >= MaxReceives/2:
+		return b.Offer(ctx)
+	}
+	return b.release(ctx, turnedAwayFor+time.Duration(rand.Int64N(int64(turnedAwayFor))))
+}
+
+// turnedAwayFor is how long a suspect is kept back at least, and half of what it is at most: several recorders may have
+// turned it away that will be free at different times.
+const turnedAwayFor = 10 * time.Second
 
 func (b *Baton) giveUp() {
 	b.mu.Lock()
@@ -133,8 +163,8 @@ func (b *Baton) held() []queue.Message {
 	return slices.Clone(b.messages)
 }
 
-// receives is how often its start has been received, at most.
-func (b *Baton) receives() (most int) {
+// Receives is how often its start has been received, at most.
+func (b *Baton) Receives() (most int) {
 	for _, m := range b.held() {
 		most = max(most, m.Receives)
 	}

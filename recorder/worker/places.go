@@ -10,10 +10,19 @@ const waitingPerPlace = 4
 type places struct {
 	taken   chan struct{} // has an item for each recording
 	waiting chan struct{} // and for each start that only waits
+
+	mu      sync.Mutex // guards:
+	held    map[*place]*admission
+	changed chan struct{} // closed when something of that has changed
 }
 
 func newPlaces(most int) *places {
-	return &places{make(chan struct{}, most), make(chan struct{}, waitingPerPlace*most)}
+	return &places{
+		taken:   make(chan struct{}, most),
+		waiting: make(chan struct{}, waitingPerPlace*most),
+		held:    map[*place]*admission{},
+		changed: make(chan struct{}),
+	}
 }
 
 // free is how many places there are.
@@ -21,9 +30,16 @@ func (p *places) free() int { return cap(p.taken) - len(p.taken) }
 
 // take takes one, if there is one.
 func (p *places) take() (*place, bool) {
+	if p.closed() {
+		return nil, false
+	}
 	select {
 	case p.taken <- struct{}{}:
-		return &place{all: p}, true
+		taken := &place{all: p}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.held[taken] = &admission{}
+		return taken, true
 	default:
 		return nil, false
 	}
@@ -75,6 +91,7 @@ func (p *place) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.left = true
+	p.all.forget(p)
 	if p.rests {
 		<-p.all.waiting
 	} else {

@@ -61,11 +61,12 @@ type Outcome int
 
 // The outcomes.
 const (
-	Done     Outcome = iota // its work is done, durably: delete it
-	Refused                 // it asks for nothing that is wanted: delete it
-	Offered                 // other recorders are to have it
-	Left                    // another recorder has the recording, by a message of its own: this one is not needed
-	TryAgain                // nothing has come of it here
+	Done      Outcome = iota // its work is done, durably: delete it
+	Refused                  // it asks for nothing that is wanted: delete it
+	Offered                  // other recorders are to have it
+	Left                     // another recorder has the recording, by a message of its own: this one is not needed
+	TryAgain                 // nothing has come of it here
+	Elsewhere                // it must not be carried out here, for now
 )
 
 // Ending is how the doing of a start has ended. Owner is the message by which another recorder has the recording, if it
@@ -81,8 +82,9 @@ type Worker struct {
 	// Start does what a start asks for, and returns when that is over, or a while after the baton is to be given up.
 	Start func(ctx context.Context, c command.Command, b *Baton) Ending
 	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue:
-	// nothing may be recorded for it any more. It is carried out once more then.
-	GiveUp func(context.Context, command.Command) error
+	// nothing may be recorded for it any more. It is carried out once more then. Or the start was found dead, in that
+	// queue: an error leaves it there for now.
+	GiveUp func(ctx context.Context, c command.Command, dead bool) error
 	// Doubt is told about a recording whose message could not be held: somebody else may have it.
 	Doubt func(recording string)
 	// Stop does what a stop asks for, Notify tells a receiver of a recording's end.
@@ -104,6 +106,7 @@ func (w *Worker) Run(ctx, force context.Context) {
 	var polling, starts, renewing sync.WaitGroup
 	polling.Go(func() { w.pollStarts(ctx, force, &starts) })
 	polling.Go(func() { w.pollControls(ctx) })
+	polling.Go(func() { w.pollDead(ctx) })
 	renew, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	renewing.Go(func() { w.renew(renew) })
 	polling.Wait()
@@ -124,7 +127,7 @@ func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) 
 		case all.taken <- struct{}{}:
 			<-all.taken // there was a place
 		}
-		if !w.Ready() {
+		if !w.Ready() || all.closed() {
 			w.wait(ctx)
 			continue
 		}
@@ -170,10 +173,15 @@ func (w *Worker) pollControls(ctx context.Context) {
 }
 
 // wait lets a moment pass.
-func (w *Worker) wait(ctx context.Context) {
+func (w *Worker) wait(ctx context.Context) { w.waitFor(ctx, pause) }
+
+// waitFor lets time pass. It says no if ctx is done.
+func (w *Worker) waitFor(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
-	case <-time.After(pause):
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -203,7 +211,7 @@ func (w *Worker) start(force context.Context, m queue.Message, p *place) {
 	defer w.holds.drop(baton)
 
 	ending := w.Start(force, c, baton)
-	if ending.Outcome == TryAgain && baton.receives() >= MaxReceives {
+	if ending.Outcome == TryAgain && baton.Receives() >= MaxReceives {
 		ending = w.lastTry(force, c, baton, log)
 	}
 	w.settleStart(force, ending, baton, log)
@@ -214,7 +222,7 @@ func (w *Worker) lastTry(force context.Context, c command.Command, baton *Baton,
 	log.Error("start has failed for the last time, and is given up")
 	bounded, cancel := context.WithTimeout(force, stopTimeout)
 	defer cancel()
-	if err := w.GiveUp(bounded, c); err != nil {
+	if err := w.GiveUp(bounded, c, false); err != nil {
 		log.WithError(err).Error("start could not be given up, it goes to the dead-letter queue")
 		return Ending{Outcome: TryAgain}
 	}
@@ -244,8 +252,10 @@ func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton,
 			return
 		}
 		w.settle(force, log, "leave", func(ctx context.Context) error { return baton.leave(ctx, ending.Owner) })
+	case Elsewhere:
+		w.settle(force, log, "leave to others", baton.turnAway)
 	case TryAgain:
-		after := retryAfter(baton.receives())
+		after := retryAfter(baton.Receives())
 		log.WithField("after", after.String()).Warn("nothing has come of the start here, it goes back to the queue")
 		w.settle(force, log, "release", func(ctx context.Context) error { return baton.release(ctx, after) })
 	}
@@ -355,12 +365,14 @@ func retryAfter(receives int) time.Duration {
 	return min(maxRetry, time.Second<<min(max(receives, 1), 6))
 }
 
+var errWrongQueue = errors.New("this command is on the wrong queue")
+
 // decode reads a message. Garbage goes back to the queue at once, whose redrive policy moves it to the dead-letter
 // queue.
 func (w *Worker) decode(m queue.Message, q *queue.Queue, actions ...command.Action) (command.Command, bool) {
 	c, err := command.Decode(m.Body)
 	if err == nil && !slices.Contains(actions, c.Action) {
-		err = errors.New("this command is on the wrong queue")
+		err = errWrongQueue
 	}
 	if err == nil {
 		return c, true

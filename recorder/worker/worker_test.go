@@ -246,7 +246,7 @@ func TestMessageThatComesAgainWhileItIsHeldIsNotStartedTwice(t *testing.T) {
 	_, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.holds.receipts(h.Hold))), 0)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		return h.holds.batons[0].receives() == 2
+		return h.holds.batons[0].Receives() == 2
 	}, 10*time.Second, 10*time.Millisecond)
 	require.Empty(t, h.begun)
 	h.results <- Ending{Outcome: Done}
@@ -373,7 +373,8 @@ func TestMain(m *testing.M) {
 func TestStartThatFailsForTheLastTimeIsGivenUp(t *testing.T) {
 	h := newHarness(t, 2)
 	given := make(chan string, 1)
-	h.GiveUp = func(_ context.Context, c command.Command) error {
+	h.GiveUp = func(_ context.Context, c command.Command, dead bool) error {
+		require.False(t, dead)
 		given <- c.Recording
 		return nil
 	}

@@ -13,7 +13,13 @@ const (
 	ReasonNoMedia   = "nothing was published that could be recorded"
 	// ReasonUnsteady makes a recording failed, although its parts are there: it is not what anybody wanted.
 	ReasonUnsteady = "the tracks change again and again, so that there would be too many parts"
+	// ReasonDeadly and ReasonGivenUp do the same.
+	ReasonDeadly  = "recorders died of recording it, again and again"
+	ReasonGivenUp = "it could not be started, again and again"
 )
+
+// failing are the reasons that make a recording failed, whatever there is of it.
+var failing = []string{ReasonUnsteady, ReasonDeadly, ReasonGivenUp}
 
 // ErrSuperseded says that a document was last written by a recorder with a higher epoch: the writer has lost the
 // recording.
@@ -78,12 +84,12 @@ func (r Recording) Dismissed(reason string) Recording {
 	return r
 }
 
-// Concluded returns a document in its final state. It is completed if one of its parts is, unless the tracks were too
-// unsteady to go on. Unrecordable is the MIME type of a track that could not be recorded, if there was one.
+// Concluded returns a document in its final state. It is completed if one of its parts is, unless the reason says
+// otherwise. Unrecordable is the MIME type of a track that could not be recorded, if there was one.
 func (r Recording) Concluded(reason, unrecordable string) Recording {
 	r.State, r.Reason, r.EndedAt = Failed, reason, nil
 	for _, part := range r.Parts {
-		if part.State == Completed && reason != ReasonUnsteady {
+		if part.State == Completed && !slices.Contains(failing, reason) {
 			r.State = Completed
 		}
 		if end := part.end(); part.StartedAt != nil && (r.EndedAt == nil || end.After(*r.EndedAt)) {
@@ -92,7 +98,7 @@ func (r Recording) Concluded(reason, unrecordable string) Recording {
 	}
 
 	switch {
-	case r.State == Completed, reason == ReasonUnsteady:
+	case r.State == Completed, slices.Contains(failing, reason):
 	case len(r.Parts) > 0:
 		for _, part := range r.Parts {
 			r.Reason = cmp.Or(part.Reason, r.Reason)

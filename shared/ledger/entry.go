@@ -29,6 +29,8 @@ type Entry struct {
 	// Answered has the sessions whose starts have been answered, whatever the answer was, and when the first of these
 	// starts was requested. Another start for the same session and target is a webhook that was repeated.
 	Answered map[string]time.Time `json:"answered,omitempty"`
+	// Trials are the attempts at recordings of which nobody has said that they have ended without harm, by recording.
+	Trials map[string][]Trial `json:"trials,omitempty"`
 }
 
 // answeredKey is the name in [Entry.Answered] of what a start asks for; empty for a start without a session, which is
@@ -63,6 +65,8 @@ type Claim struct {
 	// StoppedAt says that the recording is no longer wanted. Departed says that this is because the participant left.
 	StoppedAt time.Time `json:"stoppedAt,omitzero"`
 	Departed  bool      `json:"departed,omitempty"`
+	// Refused is why it is not wanted any more, if nobody asked for that.
+	Refused string `json:"refused,omitempty"`
 	// Began is when the first frame of the whole recording came, by the clock of the recorder that received it.
 	Began time.Time `json:"began,omitzero"`
 }
@@ -112,6 +116,8 @@ type Bid struct {
 	Recorded bool
 	// Leaving says that the recorder has offered the recording to others by now, and must not take it from one of them.
 	Leaving bool
+	// Alone says that the recorder has nothing else, and will take nothing else for the time being.
+	Alone bool
 	// At is the recorder's time, of which nothing depends but how long things are remembered.
 	At time.Time
 }
@@ -124,6 +130,8 @@ type Grant struct {
 	Sessions []string
 	Began    time.Time
 	Departed bool
+	Refused  string // why it is not wanted any more, if nobody asked for that
+	Suspicion
 }
 
 // keepEnded is how long departures, early stops, ended recordings and answered sessions are remembered: as long as a
@@ -140,6 +148,11 @@ const maxAsked = 100
 
 // ApplyBid decides what a recorder is to do about a start, and returns the entry after it.
 func (e Entry) ApplyBid(b Bid) (Entry, Grant) {
+	next, grant := e.applyBid(b)
+	return next.judged(b, grant)
+}
+
+func (e Entry) applyBid(b Bid) (Entry, Grant) {
 	id := b.Start.Recording
 	claim, known := e.Claims[id]
 	switch {
@@ -191,7 +204,14 @@ func (e Entry) ApplyBid(b Bid) (Entry, Grant) {
 }
 
 func (c Claim) grant() Grant {
-	g := Grant{Verdict: Record, Epoch: c.Epoch, Sessions: c.Sessions, Began: c.Began, Departed: c.Departed}
+	g := Grant{
+		Verdict:  Record,
+		Epoch:    c.Epoch,
+		Sessions: c.Sessions,
+		Began:    c.Began,
+		Departed: c.Departed,
+		Refused:  c.Refused,
+	}
 	if !c.Wanted() {
 		g.Verdict = Close
 	}
@@ -355,6 +375,17 @@ func withNewest(starts []Asked, another Asked) []Asked {
 	return bounded(append(starts, another))
 }
 
+// ApplyGiveUp is [Entry.ApplyStop] of one recording for a reason that nobody asked for.
+func (e Entry) ApplyGiveUp(c command.Command, reason string) (Entry, []string) {
+	next, ended := e.ApplyStop(c)
+	for _, id := range ended {
+		claim := next.Claims[id]
+		claim.Refused = reason
+		next.Claims[id] = claim
+	}
+	return next, ended
+}
+
 // ApplyStop returns the entry after a stop, and the ids of the claims that it ends. That a connection was lost ends
 // none: the owner of the recording sees for itself that the participant is away, and for how long.
 func (e Entry) ApplyStop(c command.Command) (Entry, []string) {
@@ -455,6 +486,7 @@ func (e Entry) ApplyClose(recording string, epoch int, known []string, at time.T
 
 	next := e.clone()
 	delete(next.Claims, recording)
+	delete(next.Trials, recording)
 	next.Over[recording] = Ended{Target: claim.Target, Issued: claim.Issued, At: at}
 	next.forget(time.Time{})
 	return next, Closed
@@ -465,6 +497,7 @@ type Standing struct {
 	Holding  Holding
 	Sessions []string // that the recording is wanted for, as far as they are known
 	Message  string   // that its owner holds
+	Refused  string   // why it is not wanted any more, if nobody asked for that
 }
 
 // Holding says whether a recorder still has a recording, and whether it is wanted.
@@ -481,7 +514,7 @@ const (
 // Standing says what a recorder that got a recording with that epoch has of it now.
 func (e Entry) Standing(recording string, epoch int) Standing {
 	claim, ok := e.Claims[recording]
-	s := Standing{Holding: Stopped, Sessions: claim.Sessions, Message: claim.Message}
+	s := Standing{Holding: Stopped, Sessions: claim.Sessions, Message: claim.Message, Refused: claim.Refused}
 	switch {
 	case !ok || claim.Epoch != epoch:
 		s.Holding = Lost
@@ -497,6 +530,7 @@ func (e Entry) clone() Entry {
 	next := e
 	next.Left, next.Stopped = copyOf(e.Left), copyOf(e.Stopped)
 	next.Claims, next.Over, next.Answered = copyOf(e.Claims), copyOf(e.Over), copyOf(e.Answered)
+	next.Trials = copyOf(e.Trials)
 	return next
 }
 
@@ -515,6 +549,7 @@ func (e Entry) forget(before time.Time) {
 	forget(e.Stopped, before, self)
 	forget(e.Answered, before, self)
 	forget(e.Over, before, func(o Ended) time.Time { return o.At })
+	e.forgetTrials(before)
 }
 
 func forget[V any](m map[string]V, before time.Time, at func(V) time.Time) {

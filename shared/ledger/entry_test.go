@@ -146,7 +146,8 @@ func TestStartsOwnMessageComingBackIsATakeOver(t *testing.T) {
 	e, grant = e.ApplyBid(bid(joined("R1", "S1", 1), "two"))
 	require.Equal(t, Grant{Verdict: Record, Epoch: 2, Sessions: []string{"S1"}}, grant)
 	require.Equal(t, "two", e.Claims["R1"].Owner)
-	require.Equal(t, Standing{Lost, []string{"S1"}, "message of two"}, e.Standing("R1", 1), "the older owner lets go")
+	lost := Standing{Holding: Lost, Sessions: []string{"S1"}, Message: "message of two"}
+	require.Equal(t, lost, e.Standing("R1", 1), "the older owner lets go")
 	require.Equal(t, Wanted, e.Standing("R1", 2).Holding)
 
 	same, closing := e.ApplyClose("R1", 1, nil, at(9))

@@ -48,11 +48,41 @@ func (l *Ledger) Bid(ctx context.Context, b Bid) (grant Grant, err error) {
 	return grant, err
 }
 
+// Try notes that a recorder is about to try a recording, see [Entry.Tried].
+func (l *Ledger) Try(ctx context.Context, b Bid) error {
+	return l.move(ctx, b.Start.Room, b.Start.Participant, func(e Entry) Entry { return e.Tried(b) })
+}
+
+// Mourn notes that those who have tried a recording before are dead, see [Entry.Mourned].
+func (l *Ledger) Mourn(ctx context.Context, b Bid) error {
+	return l.move(ctx, b.Start.Room, b.Start.Participant, func(e Entry) Entry { return e.Mourned(b) })
+}
+
+// LetGo notes that an attempt has ended, see [Entry.LetGo].
+func (l *Ledger) LetGo(ctx context.Context, start command.Command, attempt string) error {
+	return l.move(ctx, start.Room, start.Participant, func(e Entry) Entry { return e.LetGo(start.Recording, attempt) })
+}
+
+// Clear notes that an attempt at a suspect lives, see [Entry.Cleared].
+func (l *Ledger) Clear(ctx context.Context, start command.Command, attempt string) error {
+	return l.move(ctx, start.Room, start.Participant, func(e Entry) Entry { return e.Cleared(start.Recording, attempt) })
+}
+
 // Stop ends recordings, and returns the claims on those that it ended, by id.
 func (l *Ledger) Stop(ctx context.Context, c command.Command) (map[string]Claim, error) {
+	return l.end(ctx, c, func(e Entry) (Entry, []string) { return e.ApplyStop(c) })
+}
+
+// GiveUp does the same for a reason that nobody asked for.
+func (l *Ledger) GiveUp(ctx context.Context, c command.Command, reason string) (map[string]Claim, error) {
+	return l.end(ctx, c, func(e Entry) (Entry, []string) { return e.ApplyGiveUp(c, reason) })
+}
+
+func (l *Ledger) end(ctx context.Context, c command.Command, apply func(Entry) (Entry, []string)) (
+	map[string]Claim, error) {
 	ended := map[string]Claim{}
 	err := l.move(ctx, c.Room, c.Participant, func(e Entry) Entry {
-		next, ids := e.ApplyStop(c)
+		next, ids := apply(e)
 		clear(ended)
 		for _, id := range ids {
 			ended[id] = next.Claims[id]

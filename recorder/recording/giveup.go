@@ -1,0 +1,79 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+)
+
+// deadLetterPatience is how long a recording's document must not have changed for its recorder to be taken for gone:
+// while something is recorded, it is saved every minute.
+const deadLetterPatience = 3 * saveInterval
+
+// ErrAlive says that a recorder has the recording, by another message.
+var ErrAlive = errors.New("a recorder has the recording")
+
+// GiveUp makes sure that nothing is recorded any more for a start that could not be carried out, again and again.
+// Carried out once more after that, it is brought to its end. If that is all there is of it, everybody is told at once.
+func (r *Recordings) GiveUp(ctx context.Context, start command.Command) error {
+	stop := command.NewStop(start.Room, start.Participant, r.World.Now())
+	stop.Recording = start.Recording
+	ended, err := r.World.Ledger.GiveUp(ctx, stop, document.ReasonGivenUp)
+	if err != nil {
+		return fmt.Errorf("give recording up: %w", err)
+	}
+	r.tellOwners(ctx, stop, ended)
+	if err := r.World.Documents.Dismiss(ctx, start.Recording, document.ReasonGivenUp); err != nil {
+		return err
+	}
+
+	there, err := r.World.Documents.ByID(ctx, start.Recording)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("find recording: %w", err)
+	case !there.Final(): // whoever brings it to its end tells
+		return nil
+	}
+	return r.World.Tell(ctx, start.Recording)
+}
+
+// Bury is [Recordings.GiveUp] for a start that was found among the dead letters: nobody has given it up before. It is
+// [ErrAlive] while a recorder has the recording all the same.
+func (r *Recordings) Bury(ctx context.Context, start command.Command) error {
+	there, err := r.World.Documents.ByID(ctx, start.Recording)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound): // nothing but the start was ever known of it
+		own, _ := r.Names.Document(start)
+		if err := r.World.Documents.Request(ctx, own); err != nil {
+			return fmt.Errorf("note recording: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("find recording: %w", err)
+	case there.State == document.Active && r.World.Now().Sub(there.UpdatedAt) < deadLetterPatience:
+		return ErrAlive
+	}
+	return r.GiveUp(ctx, start)
+}
+
+// letGoTimeout bounds the telling of the ledger that a recorder lives.
+const letGoTimeout = 5 * time.Second
+
+// letGo tells the ledger that this attempt ends, or is about to, and that its recorder has not died of it. If the
+// bucket does not hear of it, one death too many is counted; it is proof of nothing.
+func (c *course) letGo(ctx context.Context) {
+	if ctx.Err() != nil || !c.tried.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, letGoTimeout)
+	defer cancel()
+	if err := c.job.all.World.Ledger.LetGo(ctx, c.job.start, c.job.attempt); err != nil {
+		c.job.log.WithError(err).Warn("the ledger could not be told that this recorder lives")
+	}
+}

@@ -1,0 +1,157 @@
+package recording
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
+)
+
+// killed has recorders begin a recording and die of it, one after the other. Busy ones have others.
+func (w *world) killed(c command.Command, first, count int, busy bool) {
+	w.t.Helper()
+	for n := first; n < first+count; n++ {
+		if n > 3 && busy { // nobody has nothing else, and it waits for that
+			away := w.recorder(fmt.Sprint("busy", n)).recordAgain(c, n, busy)
+			require.Equal(w.t, Elsewhere, away.within(soon).Outcome)
+			pass(time.Minute + time.Second)
+		}
+		h := w.recorder(fmt.Sprint("dies", n)).recordAgain(c, n, busy)
+		pass(3 * time.Second)
+		require.True(w.t, h.goesOn())
+		h.kill()
+		require.Equal(w.t, TryAgain, h.within(soon).Outcome)
+		pass(30 * time.Second)
+	}
+}
+
+func TestWhatKillsEveryRecorderIsRecordedAloneAndThenRefused(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		c := start()
+		w.killed(c, 1, 3, true)
+		busy := w.recorder("busy").recordAgain(c, 4, true)
+		require.Equal(t, Elsewhere, busy.within(soon).Outcome)
+		require.Equal(t, ledger.Suspicion{Company: 10}, *busy.suspicion.Load())
+		w.killed(c, 5, 2, false)
+
+		refuses := w.recorder("refuses").recordAgain(c, 7, true)
+		require.Equal(t, Done, refuses.within(5*time.Minute).Outcome)
+		final := w.document(c)
+		require.Equal(t, document.Failed, final.State)
+		require.Equal(t, document.ReasonDeadly, final.Reason)
+		require.Len(t, final.Parts, 5)
+		for _, part := range final.Parts {
+			require.True(t, part.Recovered, "what there is stays")
+		}
+		require.Equal(t, []document.Recording{final}, w.told())
+		require.Equal(t, Done, w.recorder("late").recordAgain(c, 8, true).within(soon).Outcome, "nobody tries again")
+	})
+}
+
+// A neighbour dies as often as the culprit, until it is among fewer.
+func TestANeighbourOfWhatKillsIsRecordedOn(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		c := start()
+		w.killed(c, 1, 5, true)
+		h := w.recorder("six").recordAgain(c, 6, false)
+		pass(ledger.Observation - time.Second)
+		require.True(t, h.Alone())
+		pass(5 * time.Second)
+		require.Zero(t, *h.suspicion.Load(), "it lives: others may come")
+		h.kill()
+		require.Equal(t, TryAgain, h.within(soon).Outcome)
+
+		next := w.recorder("seven").recordAgain(c, 7, true)
+		pass(time.Minute)
+		require.Zero(t, *next.suspicion.Load(), "that was of one of these")
+		w.recorder("eight").stop(c)
+		require.Equal(t, Done, next.within(5*time.Minute).Outcome)
+		require.Equal(t, document.Completed, w.document(c).State)
+	})
+}
+
+// Shutdowns, faults of code that are caught, LiveKit out of reach: recorders live, however often that happens.
+func TestRecordersThatLetGoHaveNotDied(t *testing.T) {
+	for name, ends := range map[string]func(w *world, h *turn){
+		"they shut down": func(_ *world, h *turn) {
+			pass(5 * time.Second)
+			close(h.relinquished)
+		},
+		"LiveKit is out of reach": func(w *world, _ *turn) {
+			pass(5 * time.Second)
+			w.livekit.breaks()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(t *testing.T, w *world) {
+				c := start()
+				for n := range 6 {
+					h := w.recorder(fmt.Sprint("one", n)).recordAgain(c, 20+n, true)
+					ends(w, h)
+					require.Equal(t, Offered, h.within(3*time.Minute).Outcome)
+					w.livekit.works()
+				}
+				h := w.recorder("seven").recordAgain(c, 27, true)
+				pass(10 * time.Second)
+				require.True(t, h.goesOn())
+				require.Zero(t, *h.suspicion.Load())
+				h.kill()
+			})
+		})
+	}
+}
+
+// A recorder may die before it can claim what kills it.
+func TestDeathsBeforeTheClaimCount(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		c := start()
+		w.livekit.breaks() // nobody gets into the room
+		for n := range 3 {
+			h := w.recorder(fmt.Sprint("dies", n)).recordAgain(c, 2+n, true)
+			pass(time.Second)
+			h.kill()
+			require.Equal(t, TryAgain, h.within(soon).Outcome)
+		}
+		h := w.recorder("four").recordAgain(c, 5, true)
+		require.Equal(t, Elsewhere, h.within(soon).Outcome)
+	})
+}
+
+func TestADeadLetterGetsAFinalDocument(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		killed := one.record(c)
+		pass(10 * time.Second)
+		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive)
+		killed.kill()
+		require.Equal(t, TryAgain, killed.within(soon).Outcome)
+		pass(deadLetterPatience)
+		require.NoError(t, two.Bury(t.Context(), c))
+		require.Empty(t, w.told(), "its parts are still to be recovered")
+
+		require.Equal(t, Done, two.record(c).within(5*time.Minute).Outcome)
+		final := w.document(c)
+		require.Equal(t, document.Failed, final.State)
+		require.Equal(t, document.ReasonGivenUp, final.Reason)
+		require.Len(t, final.Parts, 1)
+		require.True(t, final.Parts[0].Recovered)
+		require.Equal(t, []document.Recording{final}, w.told())
+	})
+}
+
+func TestADeadLetterThatNobodyKnowsOfGetsOneToo(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), joined("S1")
+		require.NoError(t, one.Bury(t.Context(), c))
+		require.Equal(t, Refused, one.record(c).within(soon).Outcome)
+		final := w.document(c)
+		require.Equal(t, document.Failed, final.State)
+		require.Equal(t, document.ReasonGivenUp, final.Reason)
+		require.Equal(t, []document.Recording{final}, w.told())
+	})
+}

@@ -1,0 +1,190 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+
+	"livekit-recorder/shared/document"
+)
+
+// A recording may kill whoever records it: by a want of memory, or a fault that no code can catch. All recordings of
+// that recorder die with it, and the ledger cannot tell which of them it was. What it knows is who has tried a
+// recording and never said that this had ended. How often a message was received says nothing of that: full recorders,
+// a queue whose answers get lost and a LiveKit that is away raise that number, too.
+//
+// So a recording whose recorders died, three of them within half an hour, is a suspect. Suspects are kept away from
+// others, and among themselves in groups that get smaller with every death: 10 may be together, then 3, then one is
+// alone. A group that lives for a minute is cleared, and its recorder takes others again. Culprit and neighbours have
+// died equally often at first; a group that lives has no culprit, and in the end the culprit alone goes on dying. That
+// it died twice with nothing else there is proof.
+//
+// Why groups: of 40 suspects each alone, with one recorder, the last one would wait for 40 minutes. In groups of 10 it
+// waits for 4, and for some more if the culprit is in one of the first. A death costs those who are in the group about
+// half a minute.
+//
+// A busy fleet may have no recorder without recordings. A suspect that has waited for one joins others after a minute:
+// one suspect, or few, among those that are cleared. If it dies so again and again that is proof, too, after eight
+// deaths: its neighbours of the first ones have long been in groups that live.
+const (
+	// suspectAfter is how many deaths make a suspect.
+	suspectAfter = 3
+	// provenAlone is how many deaths with nothing else there condemn a recording, provenEver how many in all.
+	provenAlone = 2
+	provenEver  = 8
+	// rememberDeaths is how long a death in company counts.
+	rememberDeaths = 30 * time.Minute
+	// isolationPatience is how long a suspect waits for a recorder that has nothing else.
+	isolationPatience = time.Minute
+	// maxTrials bounds the list for one recording.
+	maxTrials = 20
+)
+
+// Observation is how long suspects must have lived to be cleared. What kills, kills by its first packets; longer would
+// be a longer wait for all other suspects.
+const Observation = time.Minute
+
+// Trial is an attempt of a recorder at a recording, until that recorder says that it has ended without harm.
+type Trial struct {
+	Recorder string    `json:"recorder"`
+	Attempt  string    `json:"attempt"`
+	At       time.Time `json:"at"`
+	// Alone says that the recorder had nothing else, and took nothing else.
+	Alone bool `json:"alone,omitempty"`
+	// Dead is when another recorder came to take the recording up and did not know that the attempt had ended.
+	Dead time.Time `json:"dead,omitzero"`
+}
+
+// Suspicion is what the deaths of recorders say of a recording.
+type Suspicion struct {
+	// Company is how many suspects, this one included, may be on one recorder; 0: it is none.
+	Company int
+	// Mixed says that it has waited for long enough to be recorded beside recordings that are not suspect.
+	Mixed bool
+}
+
+// Mourned notes that whoever else has tried the recording, and has not said that this has ended, is dead.
+func (e Entry) Mourned(b Bid) Entry {
+	return e.withTrials(b.Start.Recording, e.earlier(b))
+}
+
+// Tried notes that a recorder is about to try a recording, and what [Entry.Mourned] does.
+func (e Entry) Tried(b Bid) Entry {
+	own := Trial{Recorder: b.Owner, Attempt: b.Attempt, At: b.At, Alone: b.Alone}
+	for _, t := range e.Trials[b.Start.Recording] {
+		if t.Attempt == b.Attempt {
+			own.At = t.At
+		}
+	}
+	trials := append(e.earlier(b), own)
+	return e.withTrials(b.Start.Recording, trials[max(0, len(trials)-maxTrials):])
+}
+
+// earlier are the trials of others that still count, all of which are dead as far as anybody knows. The recorder that
+// asks lives, whatever has become of its own.
+func (e Entry) earlier(b Bid) (trials []Trial) {
+	for _, t := range e.Trials[b.Start.Recording] {
+		if t.Recorder == b.Owner {
+			continue
+		}
+		if t.Dead.IsZero() {
+			t.Dead = b.At
+		}
+		if t.Alone || b.At.Sub(t.Dead) <= rememberDeaths {
+			trials = append(trials, t)
+		}
+	}
+	return trials
+}
+
+// suspicion says what the trials so far make of a recording.
+func (e Entry) suspicion(b Bid) (s Suspicion, proven bool) {
+	deaths, alone := e.earlier(b), 0
+	var newest time.Time
+	for _, t := range deaths {
+		if t.Alone {
+			alone++
+		}
+		if t.Dead.After(newest) {
+			newest = t.Dead
+		}
+	}
+
+	if alone >= provenAlone || len(deaths) >= provenEver {
+		return s, true
+	}
+	s.Company = company(len(deaths))
+	s.Mixed = s.Company > 0 && b.At.Sub(newest) > isolationPatience
+	return s, false
+}
+
+// company is how many suspects that have died so often may be together; 0: they are none.
+func company(deaths int) int {
+	switch {
+	case deaths < suspectAfter:
+		return 0
+	case deaths == suspectAfter:
+		return 10
+	case deaths == suspectAfter+1:
+		return 3
+	}
+	return 1
+}
+
+// judged is what a bid comes to that a recording has been granted for, when the deaths of its recorders are looked at.
+func (e Entry) judged(b Bid, g Grant) (Entry, Grant) {
+	if b.Leaving || g.Verdict != Record {
+		return e, g
+	}
+
+	suspicion, proven := e.suspicion(b)
+	if !proven {
+		g.Suspicion = suspicion
+		return e.Tried(b), g
+	}
+	next := e.clone()
+	claim := next.Claims[b.Start.Recording]
+	claim.StoppedAt, claim.Refused = b.At, document.ReasonDeadly
+	next.Claims[b.Start.Recording] = claim
+	return next, claim.grant()
+}
+
+// LetGo notes that an attempt has ended, or is about to, and its recorder lives.
+func (e Entry) LetGo(recording, attempt string) Entry {
+	trials := slices.Clone(e.Trials[recording])
+	return e.withTrials(recording, slices.DeleteFunc(trials, func(t Trial) bool { return t.Attempt == attempt }))
+}
+
+// Cleared notes that a suspect lives: what had died in company had not died of it. What died of it alone still counts.
+// From now on its recorder takes others again: should it die, it may be of one of these.
+func (e Entry) Cleared(recording, attempt string) Entry {
+	var trials []Trial
+	for _, t := range e.Trials[recording] {
+		own := t.Attempt == attempt
+		if t.Alone = t.Alone && !own; own || t.Alone {
+			trials = append(trials, t)
+		}
+	}
+	return e.withTrials(recording, trials)
+}
+
+func (e Entry) withTrials(recording string, trials []Trial) Entry {
+	if slices.Equal(trials, e.Trials[recording]) {
+		return e
+	}
+	next := e.clone()
+	next.Trials[recording] = trials
+	if len(trials) == 0 {
+		delete(next.Trials, recording)
+	}
+	return next
+}
+
+// forgetTrials drops those of recordings that were never claimed, and never will be.
+func (e Entry) forgetTrials(before time.Time) {
+	for id, trials := range e.Trials {
+		_, claimed := e.Claims[id]
+		if !claimed && !slices.ContainsFunc(trials, func(t Trial) bool { return t.At.After(before) }) {
+			delete(e.Trials, id)
+		}
+	}
+}
