@@ -36,6 +36,7 @@ type Clock struct {
 	anchored bool
 	synced   bool
 	anchor   anchor
+	offset   time.Duration // of the base, which the anchor has in it while there is no report
 	heard    time.Duration // by how much the newest report's clock was ahead of this machine's when it came
 
 	// What the reports say: at timestamp reported, the anchor's line is wrong by level, which grows by skew.
@@ -85,6 +86,14 @@ func (c *Clock) Ahead(rtp int64, came time.Time) int64 {
 	return int64(c.At(rtp).Sub(c.base.fromLocal(came)).Seconds() * c.rate)
 }
 
+// Float has a track that goes by arrival follow what its session has come to know of the publisher's clock, by another
+// track's report: only until it has been asked for a time.
+func (c *Clock) Float() {
+	if offset, _ := c.base.Offset(); c.anchored && !c.synced {
+		c.anchor.time, c.offset = c.anchor.time.Add(offset-c.offset), offset
+	}
+}
+
 // Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time.
 func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 	if c.synced || (c.anchored && asked) {
@@ -92,6 +101,7 @@ func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
 	}
 	if at = c.base.fromLocal(at); !c.anchored || at.Before(c.linear(rtp)) {
 		c.anchored, c.anchor = true, anchor{rtp, at}
+		c.offset, _ = c.base.Offset()
 	}
 }
 

@@ -87,6 +87,13 @@ type times struct {
 	within bool   // a frame of it goes on in the next packet
 }
 
+// float has times that may still change follow the session's.
+func (t *times) float() {
+	if !t.settled {
+		t.clock.Float()
+	}
+}
+
 // packets are what has come, on its way into frames.
 type packets struct {
 	ssrc      uint32
@@ -151,6 +158,7 @@ func (r *Receiver) HandleRTCP(packet rtcp.Packet) {
 		return // without a packet there is nothing to extend its timestamp by
 	}
 
+	r.times.float()
 	rtp := r.packets.assembler.clock.near(report.RTPTime + r.times.shift)
 	r.times.clock.Report(rtp, ntpTime(report.NTPTime), steady(time.Now()), r.times.latest, r.times.settled)
 }
@@ -166,6 +174,7 @@ func (r *Receiver) Synced() bool {
 func (r *Receiver) Time(timestamp int64) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.times.float()
 	return r.times.clock.At(timestamp)
 }
 
@@ -173,6 +182,10 @@ func (r *Receiver) Time(timestamp int64) time.Time {
 func (r *Receiver) Settle(timestamp int64) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.times.float()
+	if !r.times.settled {
+		r.times.clock.base.fix()
+	}
 	if !r.times.settled || timestamp > r.times.latest {
 		r.times.settled, r.times.latest = true, timestamp
 	}
@@ -223,6 +236,7 @@ func (r *Receiver) arrived(p *rtp.Packet, at time.Time) {
 		return
 	}
 
+	r.times.float()
 	by := uint32(r.times.clock.Ahead(extend.near(p.Timestamp), at))
 	p.Timestamp -= by
 	r.times.shift -= by

@@ -32,6 +32,7 @@ type Timebase struct {
 	mu     sync.Mutex
 	offset window        // publisher − local, as seen by the least delayed report
 	shift  time.Duration // is added to the publisher's times
+	fixed  bool          // something has left by arrival, before there was any report
 	before *Timebase     // of the participant's earlier session
 }
 
@@ -76,6 +77,9 @@ func (b *Timebase) expected() (offset, tolerance time.Duration) {
 	if offset, known := b.before.Offset(); known {
 		return offset, sessionClock
 	}
+	if b.fixed {
+		return 0, time.Nanosecond
+	}
 	return 0, 0
 }
 
@@ -84,6 +88,13 @@ func (b *Timebase) time(ntp time.Time) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return ntp.Add(b.shift)
+}
+
+// fix notes that something leaves: if there is no report yet, that fixes what time it is, for all tracks.
+func (b *Timebase) fix() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fixed = b.fixed || !b.offset.known
 }
 
 // knows says that there has been a report.
