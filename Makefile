@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test simulate fidelity chaos load lint audit bench build build-ApiFunction image clean
+.PHONY: help demo up test simulate fidelity chaos load hostile lint audit bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -14,6 +14,7 @@ help:
 	@echo "make fidelity   measures recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
 	@echo "make chaos   kills recorders and cuts off S3, SQS and LiveKit, and checks what was lost"
 	@echo "make load    what one recorder takes to record many people (PEOPLE=1,10,20)"
+	@echo "make hostile people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
 	@echo "make lint    gofmt, go vet, staticcheck"
 	@echo "make audit   looks for known vulnerabilities in what the programs call (govulncheck)"
 	@echo "make bench   benchmarks"
@@ -55,6 +56,10 @@ chaos: build
 load: build
 	@infra/tools.sh system
 	@$(local) load
+
+hostile: build
+	@infra/tools.sh system
+	@$(local) hostile
 
 lint:
 	@infra/tools.sh lint

@@ -114,7 +114,6 @@ func playAll(ctx context.Context, bench *fidelity.Bench, cases []fidelity.Case) 
 }
 
 func table(cases []fidelity.Case, lines []line) error {
-	ms := func(d time.Duration) string { return fmt.Sprintf("%+.1f ms", float64(d.Microseconds())/1000) }
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "\n| case\t| parts\t| length\t| A/V at start\t| at end\t| drift a minute\t"+
 		"| gaps\t| frames\t| packets lost\t| ffmpeg errors\t|")
@@ -125,7 +124,8 @@ func table(cases []fidelity.Case, lines []line) error {
 		r := lines[n].result
 		fmt.Fprintf(w, "| %s\t| %d\t| %.1f s\t| %s\t| %s\t| %s\t| ± %s\t| %.2f %%\t| %d\t| %d\t|\n",
 			c.Name, r.Parts, r.Duration.Seconds(),
-			ms(r.Start), ms(r.End), ms(r.Drift), strings.TrimPrefix(ms(r.Gap), "+"), 100*r.Frames, r.Lost, len(r.Complaints))
+			signedMS(r.Start), signedMS(r.End), signedMS(r.Drift), strings.TrimPrefix(signedMS(r.Gap), "+"),
+			100*r.Frames, r.Lost, len(r.Complaints))
 		for _, fault := range lines[n].faults {
 			faults = append(faults, fmt.Errorf("%s: %s", c.Name, fault))
 		}
@@ -133,3 +133,6 @@ func table(cases []fidelity.Case, lines []line) error {
 
 	return errors.Join(w.Flush(), errors.Join(faults...))
 }
+
+// signedMS is a time with its sign.
+func signedMS(d time.Duration) string { return fmt.Sprintf("%+.1f ms", float64(d.Microseconds())/1000) }

@@ -61,26 +61,20 @@ func load(ctx context.Context) error {
 	})
 }
 
-// usage is what processes have used so far, and use.
-type usage struct {
-	cpu    time.Duration
-	memory int64 // bytes, resident
-}
-
 // loadRow is a row of the table.
 type loadRow struct {
 	people               int
-	recorder, ffmpeg     usage // the processor time within loadTime
+	recorder, ffmpeg     stack.Usage // the processor time within loadTime
 	frames, sent, packet int64
 }
 
 func (r loadRow) String() string {
-	cores := func(u usage) float64 { return u.cpu.Seconds() / loadTime.Seconds() }
-	person := (r.recorder.cpu + r.ffmpeg.cpu).Minutes() / loadTime.Minutes() / float64(r.people) * time.Minute.Seconds()
+	cores := func(u stack.Usage) float64 { return u.CPU.Seconds() / loadTime.Seconds() }
+	person := (r.recorder.CPU + r.ffmpeg.CPU).Minutes() / loadTime.Minutes() / float64(r.people) * time.Minute.Seconds()
 	const mega = 1 << 20
 	return fmt.Sprintf("| %d\t| %.2f\t| %.2f\t| %.2f\t| %d MiB\t| %.1f MiB\t| %.2f %%\t| %d\t|",
-		r.people, cores(r.recorder), cores(r.ffmpeg), person, r.recorder.memory/mega,
-		float64(r.ffmpeg.memory)/float64(r.people)/mega, 100*float64(r.frames)/float64(r.sent), r.packet)
+		r.people, cores(r.recorder), cores(r.ffmpeg), person, r.recorder.Memory/mega,
+		float64(r.ffmpeg.Memory)/float64(r.people)/mega, 100*float64(r.frames)/float64(r.sent), r.packet)
 }
 
 func loadOf(
@@ -120,18 +114,18 @@ func loadOf(
 		return row, err
 	}
 
-	before, beforeFFmpeg, err := usages(recorder)
+	before, beforeFFmpeg, err := recorder.Usages()
 	if err != nil {
 		return row, err
 	}
 	if err := stack.Pass(ctx, loadTime); err != nil {
 		return row, err
 	}
-	if row.recorder, row.ffmpeg, err = usages(recorder); err != nil {
+	if row.recorder, row.ffmpeg, err = recorder.Usages(); err != nil {
 		return row, err
 	}
-	row.recorder.cpu -= before.cpu
-	row.ffmpeg.cpu -= beforeFFmpeg.cpu
+	row.recorder.CPU -= before.CPU
+	row.ffmpeg.CPU -= beforeFFmpeg.CPU
 
 	leave()
 	ending, cancel := context.WithTimeout(ctx, loadJoin)
@@ -176,47 +170,4 @@ func awaitAll(
 		recordings = append(recordings, r)
 	}
 	return recordings, nil
-}
-
-// usages are those of a recorder, and of its ffmpeg processes together.
-func usages(p *stack.Process) (recorder, ffmpeg usage, err error) {
-	if recorder, err = usageOf(p.PID()); err != nil {
-		return recorder, ffmpeg, err
-	}
-
-	children, err := p.Children()
-	if err != nil {
-		return recorder, ffmpeg, err
-	}
-
-	for _, pid := range children {
-		u, err := usageOf(pid)
-		if err != nil {
-			return recorder, ffmpeg, err
-		}
-		ffmpeg.cpu += u.cpu
-		ffmpeg.memory += u.memory
-	}
-
-	return recorder, ffmpeg, nil
-}
-
-// usageOf reads a process's processor time and resident memory (proc(5): fields 14, 15 and 24 of stat, in clock ticks
-// of 10 ms and in pages).
-func usageOf(pid int) (usage, error) {
-	fields, err := stack.Stat(pid) // from field 3 on
-	if err != nil {
-		return usage{}, err
-	}
-
-	var numbers [3]int64
-	for n, field := range []int{14, 15, 24} {
-		if numbers[n], err = strconv.ParseInt(fields[field-3], 10, 64); err != nil {
-			return usage{}, fmt.Errorf("read usage: %w", err)
-		}
-	}
-
-	return usage{
-		cpu: time.Duration(numbers[0]+numbers[1]) * 10 * time.Millisecond, memory: numbers[2] * int64(os.Getpagesize()),
-	}, nil
 }

@@ -4,6 +4,8 @@
 //	local up      stays until Ctrl-C
 //	local chaos      kills and cuts off what it can, and checks what was lost
 //	local fidelity   measures recordings of difficult calls against what was sent
+//	local load       measures what one recorder takes to record many people
+//	local hostile    lets people send what no browser would, beside honest ones
 package main
 
 import (
@@ -37,9 +39,10 @@ func main() {
 		"chaos":    survive,
 		"fidelity": measure,
 		"load":     load,
+		"hostile":  suffer,
 	}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity | local load")
+		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity | local load | local hostile")
 		os.Exit(2)
 	}
 

@@ -196,11 +196,9 @@ func (b *bot) reconcile() {
 		if rp == nil {
 			continue
 		}
-		for _, p := range rp.TrackPublications() {
-			if pub, ok := p.(*lksdk.RemoteTrackPublication); ok && f.interest.wants(pub.SID(), pub.Source()) {
-				wanted[pub.SID()] = true
-				b.want(pub, f)
-			}
+		for _, pub := range b.choose(rp, f) {
+			wanted[pub.SID()] = true
+			b.want(pub, f)
 		}
 	}
 	b.tracks.forget(wanted, b.followed())

@@ -21,8 +21,11 @@ type Interest struct {
 }
 
 func (i Interest) wants(sid string, source livekit.TrackSource) bool {
-	return slices.Contains(i.Tracks, sid) || slices.Contains(i.Tracks, SourceName(source))
+	return i.names(sid) || slices.Contains(i.Tracks, SourceName(source))
 }
+
+// names says whether a track is asked for by its SID.
+func (i Interest) names(sid string) bool { return slices.Contains(i.Tracks, sid) }
 
 // SourceName is a source as REST calls and documents name it.
 func SourceName(source livekit.TrackSource) string {
@@ -88,8 +91,10 @@ type Following struct {
 
 	closed    chan struct{}
 	closeOnce sync.Once
-	// session is the participant's SID as last told, empty while they are away. Only the bot's goroutine touches it.
+	// session is the participant's SID as last told, empty while they are away; tooMany says that they have more tracks
+	// than are received. Only the bot's goroutine touches them.
 	session string
+	tooMany bool
 }
 
 func newFollowing(interest Interest, log logrus.FieldLogger) *Following {

@@ -7,6 +7,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v3"
+	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/track"
 )
@@ -60,6 +61,27 @@ func (b *bot) muted(pub lksdk.TrackPublication, p lksdk.Participant, muted bool)
 			f.send(TrackMuted{SID: pub.SID(), Muted: muted})
 		}
 	}
+}
+
+// choose returns the tracks of a participant that a follower is to get.
+func (b *bot) choose(rp *lksdk.RemoteParticipant, f *Following) []*lksdk.RemoteTrackPublication {
+	var all []*lksdk.RemoteTrackPublication
+	for _, p := range rp.TrackPublications() {
+		if pub, ok := p.(*lksdk.RemoteTrackPublication); ok {
+			all = append(all, pub)
+		}
+	}
+
+	chosen, omitted := choose(all, f.interest, func(sid string) bool {
+		_, asked := b.tracks.requested[sid]
+		return asked || b.tracks.feeds[sid] != nil
+	})
+	if omitted > 0 && !f.tooMany {
+		f.log.WithFields(logrus.Fields{"tracks": len(chosen), "omitted": omitted}).
+			Warn("too many tracks, only some are received")
+	}
+	f.tooMany = omitted > 0
+	return chosen
 }
 
 // want subscribes to a track, or adds the follower to a subscription that is there.

@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -15,37 +12,24 @@ import (
 	"livekit-recorder/shared/document"
 )
 
-// load is what a recorder reports once a minute.
-type load struct {
-	Time       time.Time `json:"time"`
-	Recordings int
-	Goroutines int
-}
-
 // lastLoad is the recorder's newest report of its load.
-func lastLoad(t *testing.T, p *stack.Process) (last load) {
+func lastLoad(t *testing.T, p *stack.Process) (last stack.LogLine) {
 	t.Helper()
-	log, err := os.Open(p.LogPath)
+	lines, err := p.Log()
 	require.NoError(t, err)
-	defer log.Close()
-
-	scanner := bufio.NewScanner(log)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		var line struct{ Msg string }
-		if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Msg == "load" {
-			require.NoError(t, json.Unmarshal(scanner.Bytes(), &last))
+	for _, line := range lines {
+		if line.Msg == "load" {
+			last = line
 		}
 	}
-	require.NoError(t, scanner.Err())
 	return last
 }
 
 func openFiles(t *testing.T, p *stack.Process) int {
 	t.Helper()
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	files, err := p.OpenFiles()
 	require.NoError(t, err)
-	return len(files)
+	return files
 }
 
 // Two hundred recordings leave no goroutine and no open file behind: not many more than the first ten have, which is
@@ -66,7 +50,7 @@ func TestTwoHundredRecordingsLeakNothing(t *testing.T) {
 
 	cycle(t, s, rooms, each-1)
 	after := loadFrom(t, only, time.Now())
-	t.Logf("before: %+v, %d files; after: %+v, %d files", before, files, after, openFiles(t, only))
+	t.Logf("before: %s, %d files; after: %s, %d files", before.Text, files, after.Text, openFiles(t, only))
 
 	require.Zero(t, after.Recordings)
 	require.LessOrEqual(t, after.Goroutines, before.Goroutines+2*idle)
@@ -74,7 +58,7 @@ func TestTwoHundredRecordingsLeakNothing(t *testing.T) {
 }
 
 // loadFrom returns the first report of a load from some time on.
-func loadFrom(t *testing.T, recorder *stack.Process, from time.Time) load {
+func loadFrom(t *testing.T, recorder *stack.Process, from time.Time) stack.LogLine {
 	t.Helper()
 	require.Eventually(t, func() bool { return lastLoad(t, recorder).Time.After(from) }, 2*time.Minute, time.Second)
 	return lastLoad(t, recorder)

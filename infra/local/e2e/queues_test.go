@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"strconv"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,17 +14,9 @@ import (
 func messages(t *testing.T, s *stack.Stack, queue string) (visible, held int) {
 	t.Helper()
 
-	out, err := s.SQSClient().GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
-	})
+	visible, held, err := s.Messages(t.Context(), queue)
 	require.NoError(t, err)
-	count := func(name types.QueueAttributeName) int {
-		n, err := strconv.Atoi(out.Attributes[string(name)])
-		require.NoError(t, err)
-		return n
-	}
-	return count(types.QueueAttributeNameApproximateNumberOfMessages),
-		count(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
+	return visible, held
 }
 
 // noMessages checks that the queues become empty, and that nothing has been given up. A message that a dead recorder
@@ -41,7 +30,7 @@ func noMessages(t *testing.T, s *stack.Stack) {
 			require.Zero(c, visible+held, queue)
 		}, patience, 500*time.Millisecond, "messages are left over; logs: %s", s.Work)
 
-		dead, _ := messages(t, s, queue+"-dead")
+		dead, _ := messages(t, s, stack.Dead(queue))
 		require.Zero(t, dead, "dead letters of %s; logs: %s", queue, s.Work)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"livekit-recorder/infra/local/analyse"
 	"livekit-recorder/infra/local/participant"
+	"livekit-recorder/infra/local/stack"
 	"livekit-recorder/shared/document"
 )
 
@@ -166,7 +167,7 @@ func TestGarbageEndsInTheDeadLetterQueueAndTheRecorderLives(t *testing.T) {
 	await(t, system, r.ID, active)
 	for _, queue := range []string{system.StartQueue, system.ControlQueue} {
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			visible, held := messages(t, system, queue+"-dead")
+			visible, held := messages(t, system, stack.Dead(queue))
 			require.Equal(c, len(garbage), visible+held, "dead letters")
 		}, patience, 500*time.Millisecond)
 	}

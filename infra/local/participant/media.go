@@ -26,6 +26,8 @@ const (
 	loop       = 10 * time.Second
 	// FrameRate is the camera's, in frames per second.
 	FrameRate = 30
+	// VideoClock and AudioClock are the rates of a camera's and a microphone's timestamps, in Hz.
+	VideoClock, AudioClock = 90000, 48000
 	// keyFrameEvery is the distance of key frames, in frames.
 	keyFrameEvery = 10
 	packet        = 20 * time.Millisecond

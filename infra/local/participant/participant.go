@@ -37,6 +37,8 @@ type Options struct {
 	// Reported is by how much what sender reports say the time is differs from that, when the call has lasted that long,
 	// and whether there are any: of a clock that is set, or made up.
 	Reported func(lasted time.Duration) (ahead time.Duration, any bool)
+	// Stamped is by how much the timestamps of media differ from their time, when the call has lasted that long.
+	Stamped func(lasted time.Duration) (ahead time.Duration)
 	// Goodbye is what leaving does instead of taking leave of the server: nothing, or something that hangs, as it does
 	// when the connection breaks just then.
 	Goodbye func()
@@ -119,7 +121,7 @@ func (p *Participant) video(signal string, source livekit.TrackSource) (*Publica
 	if err != nil {
 		return nil, err
 	}
-	return p.publish(codecOf(signal), source, &clock{rate: 90000, skew: p.VideoSkew}, frames, time.Second/FrameRate)
+	return p.publish(codecOf(signal), source, &clock{rate: VideoClock, skew: p.VideoSkew}, frames, time.Second/FrameRate)
 }
 
 // Microphone publishes the beeps.
@@ -133,7 +135,7 @@ func (p *Participant) audio(signal string) (*Publication, error) {
 	if err != nil {
 		return nil, err
 	}
-	beeps := &clock{rate: 48000, skew: p.AudioSkew}
+	beeps := &clock{rate: AudioClock, skew: p.AudioSkew}
 	return p.publish(codecOf(signal), livekit.TrackSource_MICROPHONE, beeps, packets, packet)
 }
 

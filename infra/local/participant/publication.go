@@ -78,9 +78,9 @@ func (p *Participant) publish(
 ) (*Publication, error) {
 	coding := codings[codec]
 
-	track, err := lksdk.NewLocalTrack(coding.capability)
+	track, bound, err := newTrack(coding)
 	if err != nil {
-		return nil, fmt.Errorf("make track: %w", err)
+		return nil, err
 	}
 
 	c.start = rand.Uint32()
@@ -93,22 +93,12 @@ func (p *Participant) publish(
 		done:        make(chan struct{}),
 	}
 
-	bound := make(chan struct{})
-	var once sync.Once
-	track.OnBind(func() { once.Do(func() { close(bound) }) })
-
 	p.mu.Lock()
 	p.tracks = append(p.tracks, t)
 	p.mu.Unlock()
 
-	t.pub, err = p.room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{
-		Source:      source,
-		VideoWidth:  320,
-		VideoHeight: 240,
-		Name:        source.String(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("publish track: %w", err)
+	if t.pub, err = p.announce(track, source); err != nil {
+		return nil, err
 	}
 
 	var ctx context.Context
@@ -123,6 +113,34 @@ func (p *Participant) publish(
 		}
 	})
 	return t, nil
+}
+
+// newTrack makes a track; bound is closed when packets may go into it.
+func newTrack(coding coding) (track *lksdk.LocalTrack, bound <-chan struct{}, err error) {
+	if track, err = lksdk.NewLocalTrack(coding.capability); err != nil {
+		return nil, nil, fmt.Errorf("make track: %w", err)
+	}
+
+	open := make(chan struct{})
+	var once sync.Once
+	track.OnBind(func() { once.Do(func() { close(open) }) })
+	return track, open, nil
+}
+
+// announce publishes a track.
+func (p *Participant) announce(
+	track *lksdk.LocalTrack, source livekit.TrackSource,
+) (*lksdk.LocalTrackPublication, error) {
+	pub, err := p.room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{
+		Source:      source,
+		VideoWidth:  320,
+		VideoHeight: 240,
+		Name:        source.String(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publish track: %w", err)
+	}
+	return pub, nil
 }
 
 // send writes each unit at its own time since the epoch, and later by the delay of pictures.
@@ -156,9 +174,14 @@ func (t *Publication) send(ctx context.Context, coding coding) {
 // while a connection is still being made, or made anew, and drops the packet. What counts is what the connection took
 // (see [reporter]), and that it was up.
 func (t *Publication) write(packets []*rtp.Packet, captured time.Duration) {
+	stamp := captured
+	if t.participant.Stamped != nil {
+		stamp += t.participant.Stamped(captured)
+	}
+
 	before := t.written.Load()
 	for _, packet := range packets {
-		packet.Timestamp = t.clock.at(captured)
+		packet.Timestamp = t.clock.at(stamp)
 		_ = t.track.WriteRTP(packet, nil) // a lost frame is noted below
 	}
 	left := t.written.Load()-before == int64(len(packets)) && t.participant.connected()

@@ -55,7 +55,7 @@ func (s *Stack) Path(key string) string {
 // createQueues makes a queue, and its dead-letter queue, which has "-dead" after its name. The redrive policy is the
 // one of template.yaml.
 func createQueues(ctx context.Context, client *awssqs.Client, name string) (url string, err error) {
-	dead, err := client.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: aws.String(name + "-dead")})
+	dead, err := client.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: aws.String(Dead(name))})
 	if err != nil {
 		return "", fmt.Errorf("create dead-letter queue: %w", err)
 	}

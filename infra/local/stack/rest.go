@@ -87,6 +87,24 @@ func (r REST) List(ctx context.Context, room, identity string) ([]document.Recor
 	return answer.Recordings, r.Do(ctx, http.MethodGet, "/recordings?"+query.Encode(), nil, &answer, http.StatusOK)
 }
 
+// All reads the recordings of a room, page by page.
+func (r REST) All(ctx context.Context, room string) (all []document.Recording, err error) {
+	query := url.Values{"room": {room}, "limit": {"100"}}
+	for {
+		var page struct {
+			Recordings []document.Recording
+			Cursor     string
+		}
+		if err := r.Do(ctx, http.MethodGet, "/recordings?"+query.Encode(), nil, &page, http.StatusOK); err != nil {
+			return nil, err
+		}
+		if all = append(all, page.Recordings...); page.Cursor == "" {
+			return all, nil
+		}
+		query.Set("cursor", page.Cursor)
+	}
+}
+
 // Await returns a recording when it is as wanted. It need not be known yet: nothing can be read while S3 is away. An
 // error has what was last seen of it, and where the logs are.
 func (r REST) Await(
