@@ -17,12 +17,13 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// S3 limits a multipart upload to 10,000 parts of 5 MiB or more (user guide, "Amazon S3 multipart upload limits").
+// S3 limits a multipart upload to 10,000 parts of 5 MiB to 5 GiB (user guide, "Amazon S3 multipart upload limits").
 const (
 	smallestPart = 5 << 20
 	maximumPart  = 10_000
-	// growEvery parts the part size doubles, so that 10,000 parts hold 183 GiB: 12 hours at 36 Mbit/s.
-	growEvery = 2_500
+	// growEvery parts the part size doubles, up to 5 GiB, so that 10,000 parts hold the 5 TiB of S3's largest object: no
+	// file is so large that what is left for the last part is more than S3 takes as one.
+	growEvery = 950
 )
 
 // least is the size of the smallest parts in bytes.
