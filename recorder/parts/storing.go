@@ -194,8 +194,13 @@ func (s *storing) conclude(h *held, name string, size int64, broken error) {
 		part.Reason = broken.Error()
 	}
 	if broken != nil {
-		if err := s.config.Repair(s.config.Context, &part, name); err != nil {
-			s.log(h).WithError(err).Warn("file could not be given an index, it stays as it is")
+		err := retry.Until(s.config.Context, s.log(h), "give file an index", func(ctx context.Context) error {
+			return s.config.Repair(ctx, &part, name)
+		})
+		if err != nil { // the part is not said to be complete, and whoever takes the recording over finds it in the bucket
+			h.left = err
+			s.log(h).WithError(err).Warn("part is stored, but has no index yet")
+			return
 		}
 	}
 

@@ -243,51 +243,6 @@ func (m *multipart) gone(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// abort throws the upload away. It may be gone already.
-func (s *S3) abort(ctx context.Context, key, id string) error {
-	_, err := s.Client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &s.Bucket, Key: &key, UploadId: &id,
-	})
-	if err != nil && !isCode(err, "NoSuchUpload") {
-		return fmt.Errorf("abort multipart upload: %w", err)
-	}
-	return nil
-}
-
-// unfinished finds the multipart uploads of a key. A recorder begins one; another one is left if an answer got lost.
-func (s *S3) unfinished(ctx context.Context, key string) (ids []string, err error) {
-	pages := s3.NewListMultipartUploadsPaginator(s.Client, &s3.ListMultipartUploadsInput{
-		Bucket: &s.Bucket, Prefix: &key,
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("list multipart uploads: %w", err)
-		}
-		for _, u := range page.Uploads {
-			if aws.ToString(u.Key) == key {
-				ids = append(ids, aws.ToString(u.UploadId))
-			}
-		}
-	}
-	return ids, nil
-}
-
-// abortAll throws away whatever uploads a key has.
-func (s *S3) abortAll(ctx context.Context, key string) error {
-	ids, err := s.unfinished(ctx, key)
-	if err != nil {
-		return err
-	}
-
-	for _, id := range ids {
-		if err := s.abort(ctx, key, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func isCode(err error, code string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && api.ErrorCode() == code
