@@ -228,6 +228,25 @@ func TestARepairIsNotGivenUpBecauseTheBucketIsAway(t *testing.T) {
 	})
 }
 
+// The disk may fill up at any moment of a repair: that says nothing about the file.
+func TestARepairThatFailsForWantOfSpaceIsTriedAgain(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
+		s.disk.set(0)
+		return 0, errors.New("no space left on device")
+	}
+	same, err := s.Part(t.Context(), r, part)
+	require.ErrorIs(t, err, errStuck)
+	require.Equal(t, part, same)
+
+	s.disk.set(1 << 20)
+	s.Repair = repair
+	part, err = s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.EqualValues(t, len("media+index"), part.Size)
+}
+
 // Another recorder was first: what it has made is read, and not what is no longer there.
 func TestARepairBeginsAnewWithWhatAnotherRecorderHasMade(t *testing.T) {
 	s := newSite(t)

@@ -131,6 +131,9 @@ func (r *Recovery) repair(ctx context.Context, part document.Part, name string, 
 		found: found,
 		into:  into,
 	}, repaired, part.Container)
+	if err != nil && !r.space(2*into.PartSize()) { // which others have taken
+		err = errors.Join(errStuck, err)
+	}
 	if err != nil {
 		return 0, 0, err
 	}
@@ -201,16 +204,18 @@ func (s *source) next() error {
 func (r *Recovery) awaitSpace(ctx context.Context, bytes int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errStuck)
 	defer cancel()
-	for {
-		usage, err := r.Disk.Measure(r.Work)
-		if err != nil || usage.Free >= bytes {
-			return err
-		}
-
+	for !r.space(bytes) {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for %d bytes on the disk: %w", bytes, context.Cause(ctx))
 		case <-time.After(spaceInterval):
 		}
 	}
+	return nil
+}
+
+// space says whether there are so many bytes on the disk, or that cannot be found out.
+func (r *Recovery) space(bytes int64) bool {
+	usage, err := r.Disk.Measure(r.Work)
+	return err != nil || usage.Free >= bytes
 }
