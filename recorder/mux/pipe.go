@@ -16,8 +16,8 @@ type pipe struct {
 	deadline time.Time
 }
 
-// Write fails if the reader takes nothing for as long, give or take a fifth of it: the deadline is not set anew for every
-// frame.
+// Write fails if the reader takes nothing for as long, give or take a fifth of it: the deadline is not set anew for
+// every frame.
 func (p *pipe) Write(data []byte) (int, error) {
 	if now := time.Now(); p.deadline.Sub(now) < p.patience*4/5 {
 		p.deadline = now.Add(p.patience)

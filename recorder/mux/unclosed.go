@@ -8,8 +8,9 @@ import (
 )
 
 // While it grows, a hybrid MP4 file is fragmented: ftyp, an empty box, moov, mdat, and moof and mdat for each further
-// fragment, which can be read as they come. When it is closed, the empty box and the header of moov become the header of one large mdat
-// that has everything so far, and an index follows, without which nobody can read it. Here is that undone.
+// fragment, which can be read as they come. When it is closed, the empty box and the header of moov become the header of
+// one large mdat that has everything so far, and an index follows, without which nobody can read it. Here is that
+// undone.
 const (
 	boxHeader   = 8 // size (32 bits) and type of a box (ISO/IEC 14496-12, section 4.2)
 	longestHead = 64 << 10
@@ -53,7 +54,8 @@ func unclosedMP4(file io.Reader) io.Reader {
 	return io.MultiReader(bytes.NewReader(begin), io.LimitReader(r, length))
 }
 
-// moovSize is the size of the box that had the boxes that come first, up to the first samples; 0 if that is not what they are.
+// moovSize is the size of the box that had the boxes that come first, up to the first samples; 0 if they are no such
+// boxes.
 func moovSize(inside []byte) int64 {
 	for at := int64(0); at+boxHeader <= int64(len(inside)); {
 		size, kind := box(inside[at:])

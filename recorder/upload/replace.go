@@ -33,8 +33,8 @@ type Replacement struct {
 	parts  multipart // those behind it
 }
 
-// Replace begins to put the file that will grow at path in the place of the object with that tag. [ErrChanged] says that
-// there is another object by now, [ErrNotFound] that there is none.
+// Replace begins to put the file that will grow at path in the place of the object with that tag. [ErrChanged] says
+// that there is another object by now, [ErrNotFound] that there is none.
 //
 // The new object's metadata says that its bytes are not those of the recorder's file, and how many of those it was made
 // of: for the recorder that was taken for dead, and comes back with the rest.

@@ -78,8 +78,8 @@ func (u *Upload) attach(written *note) {
 	}
 }
 
-// best finds the unfinished upload of a key that has the most of a recorder's file; its id is empty if there is none. Of
-// a repair's it finds nothing, for it has no part 1.
+// best finds the unfinished upload of a key that has the most of a recorder's file; its id is empty if there is none.
+// Of a repair's it finds nothing, for it has no part 1.
 func (s *S3) best(ctx context.Context, o object) (multipart, error) {
 	most := multipart{object: o, s3: s}
 	ids, err := s.unfinished(ctx, o.key)
