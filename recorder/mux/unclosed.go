@@ -8,8 +8,8 @@ import (
 )
 
 // While it grows, a hybrid MP4 file is fragmented: ftyp, an empty box, moov, mdat, and moof and mdat for each further
-// fragment, which can be read as they come. When it is closed, the empty box and the header of moov become the header of
-// one large mdat that has everything so far, and an index follows, without which nobody can read it. Here is that
+// fragment, which can be read as they come. When it is closed, the empty box and the header of moov become the header
+// of one large mdat that has everything so far, and an index follows, without which nobody can read it. Here is that
 // undone.
 const (
 	boxHeader   = 8 // size (32 bits) and type of a box (ISO/IEC 14496-12, section 4.2)

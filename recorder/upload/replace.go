@@ -21,7 +21,7 @@ import (
 const firstOfRepair = 2
 
 // Replacement is a repaired file on its way into the place of the object that it is made of, which it replaces when it
-// is whole. It is uploaded while it grows, as a recorder's file is; but nobody goes on with it if it is cut off, because
+// is whole. It is uploaded while it grows, as a recorder's file is; but nobody goes on with it if it is cut off, for
 // everything that it is made of is in the bucket.
 type Replacement struct {
 	s3     *S3
