@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -36,8 +37,8 @@ func (m media) Open(path string, streams []mux.Stream) (parts.File, error) {
 }
 
 // Repair implements [service.Media].
-func (m media) Repair(ctx context.Context, path, repaired, container string) (time.Duration, error) {
-	return mux.Repair(ctx, m.ffmpeg, path, repaired, container)
+func (m media) Repair(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error) {
+	return mux.Repair(ctx, m.ffmpeg, from, repaired, container)
 }
 
 // pathStyle addresses buckets by path at services that are not AWS's own, which rarely have a host name for each
@@ -71,6 +72,10 @@ func (b bucket) Resume(ctx context.Context, path, name, container string) (parts
 	return b.S3.Resume(ctx, path, name, container)
 }
 
+func (b bucket) Replace(ctx context.Context, path, name, container, tag string) (recovery.Replacement, error) {
+	return b.S3.Replace(ctx, path, name, container, tag)
+}
+
 type directory struct{ *upload.Directory }
 
 func (d directory) Begin(path, name, container string) parts.Upload {
@@ -92,9 +97,13 @@ func (d directory) Begun(context.Context, string) ([]string, error) { return nil
 
 func (d directory) Stored(context.Context, string) ([]string, error) { return nil, nil }
 
-// Fetch and Replace are never called, for nothing is ever recovered.
-func (d directory) Fetch(context.Context, string, string) error { return upload.ErrNotFound }
-
-func (d directory) Replace(context.Context, string, string, string, string) (int64, error) {
-	return 0, upload.ErrNotFound
+// Read, Replace and Tidy are never called, for nothing is ever recovered.
+func (d directory) Read(context.Context, string, string, []byte, int64) error {
+	return upload.ErrNotFound
 }
+
+func (d directory) Replace(context.Context, string, string, string, string) (recovery.Replacement, error) {
+	return nil, upload.ErrNotFound
+}
+
+func (d directory) Tidy(context.Context, string) error { return nil }

@@ -109,27 +109,34 @@ func readMedia(body []byte) (m media, err error) {
 			return m, nil
 		}
 
-		if rest[0] != recordMark {
-			return m, errBroken
+		r, size, err := readRecord(rest)
+		if err != nil || size == 0 {
+			return m, err
 		}
-		if len(rest) < recordSize {
-			return m, nil
-		}
-
-		size := recordSize + int(binary.BigEndian.Uint32(rest[11:]))
-		if len(rest) < size {
-			return m, nil
-		}
-
-		m.records = append(m.records, record{
-			stream: int(rest[1]),
-			key:    rest[2] == 1,
-			data:   rest[recordSize:size],
-			at:     time.Duration(binary.BigEndian.Uint64(rest[3:])) * time.Microsecond,
-		})
-
+		m.records = append(m.records, r)
 		rest = rest[size:]
 	}
 
 	return m, nil
+}
+
+// readRecord reads a record, and returns its size in bytes: 0 if it is cut off.
+func readRecord(rest []byte) (r record, size int, err error) {
+	if rest[0] != recordMark {
+		return r, 0, errBroken
+	}
+	if len(rest) < recordSize {
+		return r, 0, nil
+	}
+
+	size = recordSize + int(binary.BigEndian.Uint32(rest[11:]))
+	if len(rest) < size {
+		return r, 0, nil
+	}
+	return record{
+		stream: int(rest[1]),
+		key:    rest[2] == 1,
+		data:   rest[recordSize:size],
+		at:     time.Duration(binary.BigEndian.Uint64(rest[3:])) * time.Microsecond,
+	}, size, nil
 }

@@ -13,6 +13,7 @@ import (
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
+	"livekit-recorder/recorder/recovery"
 	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/service"
 	"livekit-recorder/recorder/upload"
@@ -117,6 +118,11 @@ func (s hostStorage) Begin(path, name, container string) parts.Upload {
 // Resume implements [recovery.Storage].
 func (s hostStorage) Resume(ctx context.Context, path, name, container string) (parts.Upload, error) {
 	return s.S3.Resume(ctx, path, name, container)
+}
+
+// Replace implements [recovery.Storage].
+func (s hostStorage) Replace(ctx context.Context, path, name, container, tag string) (recovery.Replacement, error) {
+	return s.S3.Replace(ctx, path, name, container, tag)
 }
 
 func newFunction(c Cloud) http.Handler {

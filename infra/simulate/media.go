@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"path"
 	"sync"
 	"time"
 
@@ -147,47 +145,4 @@ func (m *Muxer) forget(f *MediaFile) {
 			return
 		}
 	}
-}
-
-// Repair copies what is whole of a file that nobody has closed into a closed one, and returns its duration.
-func (m *Muxer) Repair(ctx context.Context, name, repaired, _ string) (time.Duration, error) {
-	if err := pause(ctx, 200*time.Millisecond); err != nil {
-		return 0, err
-	}
-
-	in, err := m.disk.Open(name)
-	if err != nil {
-		return 0, fmt.Errorf("repair media file: %w", err)
-	}
-
-	size, err := in.Size()
-	if err != nil {
-		return 0, fmt.Errorf("repair media file: %w", err)
-	}
-
-	body, err := io.ReadAll(io.NewSectionReader(in, 0, size))
-	if err != nil {
-		return 0, fmt.Errorf("repair media file: %w", err)
-	}
-
-	// As ffmpeg does, it goes on as far as it understands the file, and only complains if that is nothing.
-	whole, err := readMedia(body)
-	if errors.Is(err, errNoMedia) || len(whole.records) == 0 {
-		return 0, fmt.Errorf("repair media file %s: %w", path.Base(name), errNoMedia)
-	}
-
-	out, err := m.disk.create(repaired)
-	if err != nil {
-		return 0, fmt.Errorf("repair media file: %w", err)
-	}
-
-	copied := header(whole.length())
-	for _, r := range whole.records {
-		copied = append(copied, r.encode()...)
-	}
-
-	if _, err := out.Write(append(copied, trailer)); err != nil {
-		return 0, fmt.Errorf("repair media file: %w", err)
-	}
-	return whole.length(), nil
 }

@@ -53,38 +53,38 @@ func Probe(ctx context.Context, path string) (FFmpeg, error) {
 	return f, nil
 }
 
-// stderr keeps the last lines that ffmpeg wrote.
-type stderr struct {
+// lastLines keeps the last lines that ffmpeg wrote.
+type lastLines struct {
 	mu    sync.Mutex
 	lines []string
 	rest  []byte
 }
 
-func (s *stderr) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rest = append(s.rest, p...)
+func (l *lastLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, p...)
 	for {
-		line, rest, found := bytes.Cut(s.rest, []byte("\n"))
+		line, rest, found := bytes.Cut(l.rest, []byte("\n"))
 		if !found {
 			break
 		}
-		s.rest = rest
-		if s.lines = append(s.lines, string(line)); len(s.lines) > 20 {
-			s.lines = s.lines[1:]
+		l.rest = rest
+		if l.lines = append(l.lines, string(line)); len(l.lines) > 20 {
+			l.lines = l.lines[1:]
 		}
 	}
 
 	return len(p), nil
 }
 
-func (s *stderr) last() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.lines)
+func (l *lastLines) last() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
 }
 
-func (s *stderr) String() string { return strings.Join(s.last(), "; ") }
+func (l *lastLines) String() string { return strings.Join(l.last(), "; ") }
 
 // errKilled says that ffmpeg did not end by itself.
 var errKilled = errors.New("ffmpeg did not end in time and was killed")

@@ -21,7 +21,7 @@ type Part struct {
 
 	cmd    *exec.Cmd
 	stdin  *pipe
-	stderr stderr
+	stderr lastLines
 	done   chan error
 	mkv    *matroska
 }
@@ -58,7 +58,7 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
 
-	p.stdin = &pipe{WriteCloser: stdin}
+	p.stdin = &pipe{WriteCloser: stdin, patience: WriteTimeout}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
@@ -87,9 +87,7 @@ func arguments(ffmpeg FFmpeg, container track.Container, streams []Stream, path 
 
 	switch container {
 	case track.MP4:
-		if ffmpeg.Hybrid {
-			args = append(args, "-movflags", "+hybrid_fragmented", "-frag_duration", "1000000")
-		}
+		args = append(args, fragments(ffmpeg)...)
 		args = append(args, "-bsf:v", decodingTimes(streams))
 	case track.WebM:
 		args = append(args, "-cluster_time_limit", "1000")
@@ -98,6 +96,14 @@ func arguments(ffmpeg FFmpeg, container track.Container, streams []Stream, path 
 	}
 
 	return append(args, "-f", string(container), "file:"+path)
+}
+
+// fragments are what makes an MP4 file playable while it grows.
+func fragments(ffmpeg FFmpeg) []string {
+	if !ffmpeg.Hybrid {
+		return nil
+	}
+	return []string{"-movflags", "+hybrid_fragmented", "-frag_duration", "1000000"}
 }
 
 // decodingTimes makes the decoding times, which Matroska does not have. ffmpeg would make up late ones for H264

@@ -12,14 +12,15 @@ const WriteTimeout = 5 * time.Second
 // pipe is ffmpeg's standard input, whose reader may have stopped reading.
 type pipe struct {
 	io.WriteCloser
+	patience time.Duration // how long it may take nothing
 	deadline time.Time
 }
 
-// Write fails if the reader takes nothing for [WriteTimeout], give or take a fifth of it: the deadline is not set
-// anew for every frame.
+// Write fails if the reader takes nothing for as long, give or take a fifth of it: the deadline is not set anew for
+// every frame.
 func (p *pipe) Write(data []byte) (int, error) {
-	if now := time.Now(); p.deadline.Sub(now) < WriteTimeout*4/5 {
-		p.deadline = now.Add(WriteTimeout)
+	if now := time.Now(); p.deadline.Sub(now) < p.patience*4/5 {
+		p.deadline = now.Add(p.patience)
 		if d, ok := p.WriteCloser.(interface{ SetWriteDeadline(time.Time) error }); ok {
 			if err := d.SetWriteDeadline(p.deadline); err != nil {
 				return 0, err

@@ -74,7 +74,8 @@ type Config struct {
 	Key func(name string) string
 	// Directory returns where the next part's file grows, and makes that directory if it is not there.
 	Directory func() (string, error)
-	// Repair gives a stored file that could not be finished a duration and an index, and corrects what part says.
+	// Repair gives a stored file that could not be finished a duration and an index, if it can, and corrects what part
+	// says. The error says that it should be tried again.
 	Repair func(ctx context.Context, part *document.Part, name string) error
 	// Kinds is how many kinds of tracks are wanted: 1, or 2 for sound and pictures.
 	Kinds int

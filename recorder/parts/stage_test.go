@@ -41,10 +41,11 @@ type made struct {
 
 // faults are what goes wrong.
 type faults struct {
-	open, directory, repair error
-	storing                 []error // what the first attempts for each part return
-	storedAs                string  // see fakeUpload
-	panics                  bool    // see fakeUpload
+	open, directory error
+	storing         []error // what the first attempts for each part return
+	repair          []error // and those to repair a file
+	storedAs        string  // see fakeUpload
+	panics          bool    // see fakeUpload
 }
 
 type telling struct {
@@ -102,10 +103,13 @@ func (s *stage) begin(path, name, _ string) Upload {
 
 func (s *stage) repair(_ context.Context, part *document.Part, name string) error {
 	s.made.repaired = append(s.made.repaired, name)
-	if s.faults.repair == nil {
-		part.Size, part.Duration = 900, 42
+	if len(s.faults.repair) > 0 {
+		err := s.faults.repair[0]
+		s.faults.repair = s.faults.repair[1:]
+		return err
 	}
-	return s.faults.repair
+	part.Size, part.Duration = 900, 42
+	return nil
 }
 
 func (s *stage) tell(n int, part document.Part) {

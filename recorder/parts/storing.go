@@ -176,8 +176,7 @@ func (s *storing) finish(h *held) error {
 		return nil
 	}
 
-	s.conclude(h, name, size, broken)
-	return nil
+	return s.conclude(h, name, size, broken)
 }
 
 // closeFile finishes the file on the disk, and returns why that was not possible. It goes on for a moment after the
@@ -214,7 +213,9 @@ func (s *storing) store(h *held) (name string, size int64, err error) {
 }
 
 // conclude says what has become of a part that is stored under that name. Broken is why its file could not be finished.
-func (s *storing) conclude(h *held, name string, size int64, broken error) {
+// The error says that it has no index yet: it is not said to be complete then, and whoever takes the recording over finds
+// it in the bucket.
+func (s *storing) conclude(h *held, name string, size int64, broken error) error {
 	part := s.list.get(h.n)
 	part.State, part.Size = document.Completed, size
 	if name != h.name {
@@ -224,8 +225,12 @@ func (s *storing) conclude(h *held, name string, size int64, broken error) {
 		part.Reason = broken.Error()
 	}
 	if broken != nil {
-		if err := s.config.Repair(s.config.Context, &part, name); err != nil {
-			s.log(h).WithError(err).Warn("file could not be given an index, it stays as it is")
+		err := retry.Until(s.config.Context, s.log(h), "give file an index", func(ctx context.Context) error {
+			return s.config.Repair(ctx, &part, name)
+		})
+		if err != nil {
+			s.log(h).WithError(err).Warn("part is stored, but has no index yet")
+			return err
 		}
 	}
 
@@ -233,11 +238,12 @@ func (s *storing) conclude(h *held, name string, size int64, broken error) {
 	if name == h.name {
 		log.Info("part stored")
 		s.list.change(h.n, func(p *document.Part) { *p = part })
-		return
+		return nil
 	}
 	log.Warn("part stored as an extra file, another recorder has made one of what had been stored of it")
 	s.list.leave(h.n)
 	s.list.add(part)
+	return nil
 }
 
 func (s *storing) log(h *held) logrus.FieldLogger {

@@ -170,25 +170,40 @@ func TestOtherRecordersAreToldWhichPartsGoOnForAWhile(t *testing.T) {
 }
 
 func TestAFileThatCouldNotBeFinishedIsRepaired(t *testing.T) {
-	for name, fault := range map[string]error{"repaired": nil, "beyond repair": errors.New("it is too large")} {
+	for name, faults := range map[string][]error{"at once": nil, "when that is possible": {errors.New("not now")}} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, 1, func(t *testing.T, s *stage) {
-				s.faults.repair = fault
+				s.faults.repair = faults
 				s.Name("a/b", 1)
 				s.play(time.Second, microphone())
 				s.made.files[0].unclosed = errors.New("killed")
 				part := s.finish()[0]
 
-				require.Equal(t, []string{"a/b.ogg"}, s.made.repaired)
+				require.Len(t, s.made.repaired, len(faults)+1)
+				require.Equal(t, "a/b.ogg", s.made.repaired[0])
 				require.Equal(t, document.Completed, part.State)
 				require.Equal(t, "killed", part.Reason)
-				if fault == nil {
-					require.EqualValues(t, 900, part.Size)
-					require.EqualValues(t, 42, part.Duration)
-				} else {
-					require.EqualValues(t, 1000, part.Size)
-				}
+				require.EqualValues(t, 900, part.Size)
+				require.EqualValues(t, 42, part.Duration)
 			})
 		})
 	}
+}
+
+// Whoever takes the recording over finds the file in the bucket, and repairs it, unless it is said to be complete.
+func TestAFileWhoseRepairIsCutOffIsNotComplete(t *testing.T) {
+	onStage(t, 1, func(t *testing.T, s *stage) {
+		for range 1000 {
+			s.faults.repair = append(s.faults.repair, errors.New("not now"))
+		}
+		s.Name("a/b", 1)
+		s.play(time.Second, microphone())
+		s.made.files[0].unclosed = errors.New("killed")
+		time.AfterFunc(time.Minute, s.endContext)
+		s.Close(day.Add(s.clock))
+
+		require.ErrorIs(t, s.Wait(t.Context()), context.Canceled)
+		require.Equal(t, document.Active, s.Parts()[0].State)
+		require.Greater(t, len(s.made.repaired), 1)
+	})
 }

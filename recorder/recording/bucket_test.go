@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
+	"livekit-recorder/recorder/recovery"
 	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -148,24 +150,34 @@ func (b *bucket) Recover(ctx context.Context, name, _ string) (upload.Recovered,
 	return upload.Recovered{Size: int64(b.objects[name])}, nil
 }
 
-func (b *bucket) Fetch(ctx context.Context, name, path string) error {
-	if err := b.call(ctx); err != nil {
-		return err
-	}
-	return os.WriteFile(path, make([]byte, b.media()[name]), 0o600)
+func (b *bucket) Read(ctx context.Context, _, _ string, _ []byte, _ int64) error { return b.call(ctx) }
+
+func (b *bucket) Replace(ctx context.Context, path, name, _, _ string) (recovery.Replacement, error) {
+	return replacement{storing{b, path, name}}, b.call(ctx)
 }
 
-func (b *bucket) Replace(ctx context.Context, path, name, _, _ string) (int64, error) {
-	if err := b.call(ctx); err != nil {
+func (b *bucket) Tidy(ctx context.Context, _ string) error { return b.call(ctx) }
+
+// replacement is a repaired file on its way into the bucket.
+type replacement struct{ storing }
+
+func (r replacement) PartSize() int64 { return 1 << 20 }
+
+func (r replacement) Advance(ctx context.Context) error { return r.call(ctx) }
+
+func (r replacement) Finish(ctx context.Context) (int64, error) {
+	if err := r.call(ctx); err != nil {
 		return 0, err
 	}
-	info, err := os.Stat(path)
+	info, err := os.Stat(r.path)
 	if err != nil {
 		return 0, err
 	}
-	b.set(func(b *bucket) { b.objects[name] = int(info.Size()) })
+	r.set(func(b *bucket) { b.objects[r.name] = int(info.Size()) })
 	return info.Size(), nil
 }
+
+func (r replacement) Close(context.Context, bool) error { return nil }
 
 // storing is a file on its way into the bucket.
 type storing struct {
@@ -218,8 +230,8 @@ func (m media) Complaints() string { return "" }
 // repairedLength is how long every file is that has been repaired.
 const repairedLength = 7 * time.Second
 
-func repairMedia(_ context.Context, path, repaired, _ string) (time.Duration, error) {
-	body, err := os.ReadFile(path)
+func repairMedia(_ context.Context, from io.Reader, repaired, _ string) (time.Duration, error) {
+	body, err := io.ReadAll(from)
 	if err != nil {
 		return 0, fmt.Errorf("repair: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"time"
@@ -24,8 +25,6 @@ const (
 	// settleTime is how long nothing must have been written to a file to be taken for finished: ffmpeg outlives a recorder
 	// that is killed by the moment that it takes to close its file.
 	settleTime = 2 * time.Second
-	// directoryTimeout bounds the work on the files of one recorder; what is left then comes next time.
-	directoryTimeout = 30 * time.Minute
 )
 
 // errGrowing says that a file may still be written to.
@@ -79,8 +78,6 @@ func (r *Recovery) leftover(ctx context.Context) error {
 	all := slices.Clone(r.work.later)
 	r.work.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
-	defer cancel()
 	done, err := r.attempts(ctx, all)
 	r.work.mu.Lock()
 	defer r.work.mu.Unlock()
@@ -90,8 +87,6 @@ func (r *Recovery) leftover(ctx context.Context) error {
 
 // abandoned stores what one recorder has left. What could not be stored stays on the disk, and comes again.
 func (r *Recovery) abandoned(ctx context.Context, left *scratch.Owned) error {
-	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
-	defer cancel()
 	log := r.Log.WithField("directory", left.Path)
 	attempts, err := left.Attempts()
 	if err != nil {
@@ -289,7 +284,10 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 		return err
 	}
 
-	r.indexStored(ctx, &part, name)
+	// If it is cut off here, the part is found in the bucket the next time, or by another recorder.
+	if err := r.Index(ctx, &part, path.Join(path.Dir(name), path.Base(part.Key))); err != nil {
+		return err
+	}
 	if part.StartedAt == nil { // no document knew of it
 		began := written.Add(-time.Duration(part.Duration * float64(time.Second))).UTC()
 		part.StartedAt = &began
@@ -314,7 +312,6 @@ func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, 
 	}
 	defer release()
 
-	path := d.File(file.String())
 	part = document.Part{Key: r.Storage.Key(name), Container: file.Container, Tracks: []document.TrackReport{}}
 	for _, known := range recording.Parts {
 		if known.Key == part.Key {
@@ -331,7 +328,7 @@ func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, 
 		}
 	}
 
-	resumed, err := r.Storage.Resume(ctx, path, name, file.Container)
+	resumed, err := r.Storage.Resume(ctx, d.File(file.String()), name, file.Container)
 	if err != nil {
 		return part, written, err
 	}
@@ -344,12 +341,4 @@ func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, 
 	part.Key, part.Size = r.Storage.Key(stored), size
 	part.State, part.Reason, part.Recovered = document.Completed, reasonKilled, true
 	return part, written, nil
-}
-
-// indexStored gives the file an index, if it can.
-func (r *Recovery) indexStored(ctx context.Context, part *document.Part, name string) {
-	stored := filepath.Join(filepath.Dir(name), filepath.Base(part.Key))
-	if err := r.Index(ctx, part, stored); err != nil {
-		r.Log.WithError(err).WithField("key", part.Key).Warn("recovered file could not be given an index, it stays as it is")
-	}
 }

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -241,7 +242,7 @@ func TestAnAttemptThatHasNoFilesLeavesNothing(t *testing.T) {
 // A file that has no index can be played; it must not be stored again and again.
 func TestAFileOfTheDiskThatCannotBeRepairedIsStoredAsItIs(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
-		s.Repair = func(context.Context, string, string, string) (time.Duration, error) {
+		s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
 			return 0, errors.New("no header")
 		}
 		c := start()

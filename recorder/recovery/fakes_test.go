@@ -34,7 +34,10 @@ type bucket struct {
 	objects map[string]string // by key
 	begun   map[string]string
 	away    bool
-	taken   bool // whatever is stored gets an extra name
+	taken   bool  // whatever is stored gets an extra name
+	gone    error // what storing a repaired file answers
+	given   int   // replacements that were given up
+	tidied  []string
 	// before is called before each call, without the lock.
 	before func(call string)
 }
@@ -88,26 +91,76 @@ func (b *bucket) Recover(_ context.Context, name, _ string) (found upload.Recove
 	return found, err
 }
 
-func (b *bucket) Fetch(_ context.Context, name, path string) error {
-	return b.call("fetch", func() error { return os.WriteFile(path, []byte(b.objects[b.Key(name)]), 0o600) })
+func (b *bucket) Read(_ context.Context, name, tag string, p []byte, offset int64) error {
+	return b.call("read", func() error {
+		body := b.objects[b.Key(name)]
+		if body != tag {
+			return fmt.Errorf("read: %w", upload.ErrChanged)
+		}
+		copy(p, body[offset:])
+		return nil
+	})
 }
 
-func (b *bucket) Replace(_ context.Context, path, name, _, tag string) (size int64, err error) {
-	err = b.call("replace", func() error {
-		body, err := os.ReadFile(path)
+func (b *bucket) Replace(_ context.Context, path, name, _, tag string) (Replacement, error) {
+	r := &replacement{bucket: b, path: path, key: b.Key(name), tag: tag}
+	return r, b.call("begin", func() error { return r.check() })
+}
+
+func (b *bucket) Tidy(_ context.Context, name string) error {
+	return b.call("tidy", func() error {
+		b.tidied = append(b.tidied, name)
+		return nil
+	})
+}
+
+// replacement is a repaired file on its way into the bucket.
+type replacement struct {
+	*bucket
+	path, key, tag string
+}
+
+// partSize is how much is read at once, so that every file is read in several chunks.
+const partSize = 2
+
+func (r *replacement) check() error {
+	if r.objects[r.key] != r.tag {
+		return fmt.Errorf("replace: %w", upload.ErrChanged)
+	}
+	return nil
+}
+
+func (r *replacement) PartSize() int64 { return partSize }
+
+func (r *replacement) Advance(context.Context) error {
+	return r.call("advance", func() error { return r.gone })
+}
+
+func (r *replacement) Finish(context.Context) (size int64, err error) {
+	err = r.call("replace", func() error {
+		body, err := os.ReadFile(r.path)
 		if err != nil {
 			return err
 		}
 		if len(body) == 0 {
 			return fmt.Errorf("replace: %w", upload.ErrEmpty)
 		}
-		if b.objects[b.Key(name)] != tag {
-			return fmt.Errorf("replace: %w", upload.ErrChanged)
+		if err := r.check(); err != nil {
+			return err
 		}
-		b.objects[b.Key(name)], size = string(body), int64(len(body))
+		r.objects[r.key], size = string(body), int64(len(body))
 		return nil
 	})
 	return size, err
+}
+
+func (r *replacement) Close(_ context.Context, done bool) error {
+	return r.call("close", func() error {
+		if !done {
+			r.given++
+		}
+		return nil
+	})
 }
 
 // Begun implements [Storage].
@@ -230,10 +283,10 @@ func newSite(t *testing.T) *site {
 }
 
 // repair puts an index behind a file.
-func repair(_ context.Context, path, repaired, _ string) (time.Duration, error) {
-	body, err := os.ReadFile(path)
+func repair(_ context.Context, from io.Reader, repaired, _ string) (time.Duration, error) {
+	body, err := io.ReadAll(from)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("repair: %w", err)
 	}
 	return repairedLength, os.WriteFile(repaired, append(body, "+index"...), 0o600)
 }

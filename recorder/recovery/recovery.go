@@ -7,8 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +18,6 @@ import (
 
 	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
-	"livekit-recorder/recorder/retry"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/command"
@@ -40,20 +39,13 @@ type Storage interface {
 	Begun(ctx context.Context, file string) (names []string, err error)
 	// Stored lists the names of parts of a recording that are objects.
 	Stored(ctx context.Context, file string) (names []string, err error)
-	// Fetch copies a file to the disk.
-	Fetch(ctx context.Context, name, path string) error
-	// Replace puts a repaired file in the place of the one with that tag.
-	Replace(ctx context.Context, path, name, container, tag string) (size int64, err error)
+	// Read fills p with the bytes of the file with that tag, from an offset on.
+	Read(ctx context.Context, name, tag string, p []byte, offset int64) error
+	// Replace begins to put a repaired file, which will grow at path, in the place of the one with that tag.
+	Replace(ctx context.Context, path, name, container, tag string) (Replacement, error)
+	// Tidy throws away what repairs that were cut off have left beside a file.
+	Tidy(ctx context.Context, name string) error
 }
-
-const (
-	// repairTimeout bounds the reading and writing of one file.
-	repairTimeout = 10 * time.Minute
-	// spaceInterval is how often it is looked whether there is space.
-	spaceInterval = 5 * time.Second
-	// maxRepair is the largest file that is repaired, in bytes: it needs twice that on the scratch disk.
-	maxRepair = 4 << 30
-)
 
 // Reasons why parts ended.
 const (
@@ -69,9 +61,9 @@ type Recovery struct {
 	Disk      scratch.Disk
 	// Root is the scratch directory of all recorders on this disk, Work is this one's own.
 	Root, Work string
-	// Repair copies a media file that nobody has closed into one that has a duration and an index, and returns the
-	// duration.
-	Repair func(ctx context.Context, path, repaired, container string) (time.Duration, error)
+	// Repair copies a media file that nobody has closed, as it comes, into one that has a duration and an index, and
+	// returns the duration. It returns the reader's errors.
+	Repair func(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error)
 	// New is the document of a recording of which only the start is known, and the file name that it should have.
 	New func(command.Command) (r document.Recording, file string)
 	// Send puts a start on the queue, once more.
@@ -122,7 +114,7 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 	found, err := r.Storage.Recover(ctx, name, part.Container)
 	switch {
 	case err == nil && found.Whole && part.State == document.Completed:
-		return part, nil // only what is not needed beside it had been left
+		return part, r.Storage.Tidy(ctx, name) // only what is not needed beside it had been left
 	case errors.Is(err, upload.ErrNotFound):
 		part.State, part.Reason = document.Failed, reasonVanished+" before anything of it was stored"
 		log.Warn("part is lost: " + part.Reason)
@@ -131,11 +123,12 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 		return part, fmt.Errorf("recover part: %w", err)
 	}
 
+	interrupted := part
 	// The file may be whole: its recorder had finished it, or another one has repaired it, and came no further. To look at
 	// it costs as much as to repair it once more.
 	part.State, part.Reason, part.Size, part.Recovered = document.Completed, reasonVanished, found.Size, true
-	if err := r.replace(ctx, &part, name, found.Tag); err != nil {
-		log.WithError(err).Warn("recovered file could not be given an index, it stays as it is")
+	if err := r.indexed(ctx, &part, name, found); err != nil {
+		return interrupted, err
 	}
 	if part.StartedAt == nil && !found.Written.IsZero() { // no document knew of it
 		began := found.Written.Add(-time.Duration(part.Duration * float64(time.Second))).UTC()
@@ -187,112 +180,42 @@ func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (
 	return unlisted, nil
 }
 
-// Index gives a stored file that ffmpeg could not finish a duration and an index. A fault of the code costs no more
-// than those.
-func (r *Recovery) Index(ctx context.Context, part *document.Part, name string) (err error) {
-	indexed := *part
-	log := r.Log.WithField("key", part.Key)
-	fault := guard.Run(log, "index a file", func() { err = r.index(ctx, &indexed, name) })
-	if err = cmp.Or(fault, err); fault == nil {
-		*part = indexed
+// indexed gives a file an index, or says why it has to stay without one. The error says that it should be tried again.
+func (r *Recovery) indexed(ctx context.Context, part *document.Part, name string, found upload.Recovered) error {
+	before, log := *part, r.Log.WithField("key", part.Key)
+	var err error
+	fault := guard.Run(log, "index a file", func() { err = r.replace(ctx, part, name, found) })
+	if fault != nil {
+		*part = before
 	}
-	return err
+	if err = cmp.Or(fault, err); err == nil {
+		return nil
+	}
+	if ctx.Err() != nil || errors.Is(err, errStuck) {
+		*part = before
+		return fmt.Errorf("repair part: %w", err)
+	}
+
+	log.WithError(err).Warn("file could not be given an index, it stays as it is")
+	return r.insist(ctx, *part, "tidy up", func(ctx context.Context) error { return r.Storage.Tidy(ctx, name) })
 }
 
-func (r *Recovery) index(ctx context.Context, part *document.Part, name string) error {
+// Index gives a stored file that ffmpeg could not finish a duration and an index, if it can. The error says that it
+// should be tried again.
+func (r *Recovery) Index(ctx context.Context, part *document.Part, name string) error {
 	release, err := r.one(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
 
-	var found upload.Recovered // it is there
-	err = retry.Until(ctx, r.Log.WithField("key", part.Key), "look at file", func(ctx context.Context) (err error) {
-		found, err = r.Storage.Recover(ctx, name, part.Container)
-		return err
-	}, upload.ErrNotFound)
+	found, err := r.look(ctx, *part, name)
+	if errors.Is(err, upload.ErrNotFound) { // it is not in a bucket, but a directory
+		r.Log.WithField("key", part.Key).Warn("file is given no index, it stays as it is")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return r.replace(ctx, part, name, found.Tag)
-}
-
-// replace repairs a stored file: the one with that tag. What cannot be reached is tried again for as long as ctx lasts.
-func (r *Recovery) replace(ctx context.Context, part *document.Part, name, tag string) error {
-	if part.Size > maxRepair {
-		return errors.New("it is too large")
-	}
-	log := r.Log.WithField("key", part.Key)
-	broken := filepath.Join(r.Work, "broken-"+filepath.Base(name))
-	repaired := filepath.Join(r.Work, "repaired-"+filepath.Base(name))
-	defer func() {
-		_, _ = r.Disk.Remove(broken), r.Disk.Remove(repaired) // whatever has become of them
-	}()
-
-	if err := r.awaitSpace(ctx, 2*part.Size); err != nil {
-		return err
-	}
-	err := retry.Until(ctx, log, "fetch file", func(ctx context.Context) error {
-		return r.Storage.Fetch(ctx, name, broken)
-	}, upload.ErrNotFound)
-	if err != nil {
-		return err
-	}
-	length, err := r.repair(ctx, broken, repaired, part.Container)
-	if err != nil {
-		return err
-	}
-	var size int64
-	err = retry.Until(ctx, log, "replace file", func(ctx context.Context) (err error) {
-		size, err = r.Storage.Replace(ctx, repaired, name, part.Container, tag)
-		return err
-	}, upload.ErrChanged, upload.ErrNotFound, upload.ErrEmpty)
-	switch {
-	case err == nil:
-		part.Size, part.Duration = size, length.Seconds()
-	case errors.Is(err, upload.ErrChanged): // another recorder has repaired it, of the same frames
-		part.Duration = length.Seconds()
-		return r.resize(ctx, part, name)
-	}
-	return err
-}
-
-// spacePatience is how long a file waits for space to be repaired in: a disk that is full is so because files cannot be
-// stored for the moment.
-const spacePatience = 10 * time.Minute
-
-// awaitSpace waits until there are so many bytes on the disk.
-func (r *Recovery) awaitSpace(ctx context.Context, bytes int64) error {
-	ctx, cancel := context.WithTimeout(ctx, spacePatience)
-	defer cancel()
-	for {
-		usage, err := r.Disk.Measure(r.Work)
-		if err != nil || usage.Free >= bytes {
-			return err
-		}
-
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %d bytes on the disk: %w", bytes, ctx.Err())
-		case <-time.After(spaceInterval):
-		}
-	}
-}
-
-// resize corrects the size of a file that another recorder has repaired.
-func (r *Recovery) resize(ctx context.Context, part *document.Part, name string) error {
-	return retry.Until(ctx, r.Log.WithField("key", part.Key), "look at file", func(ctx context.Context) error {
-		found, err := r.Storage.Recover(ctx, name, part.Container)
-		if err == nil {
-			part.Size = found.Size
-		}
-		return err
-	}, upload.ErrNotFound)
-}
-
-// repair makes a whole file of one that nobody has closed, on the disk, and returns its duration.
-func (r *Recovery) repair(ctx context.Context, broken, repaired, container string) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
-	defer cancel()
-	return r.Repair(ctx, broken, repaired, container)
+	return r.indexed(ctx, part, name, found)
 }

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/document"
 )
 
@@ -65,7 +67,7 @@ func TestAPartIsNotGivenUpWhileTheBucketIsAway(t *testing.T) {
 // A file that cannot be repaired is worth more than none.
 func TestAFileThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 	s := newSite(t)
-	s.Repair = func(context.Context, string, string, string) (time.Duration, error) {
+	s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
 		return 0, errors.New("no header")
 	}
 	r, part := s.theirs("media")
@@ -79,7 +81,7 @@ func TestAFileThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 
 func TestAnEmptyCopyDoesNotCount(t *testing.T) {
 	s := newSite(t)
-	s.Repair = func(_ context.Context, _, repaired, _ string) (time.Duration, error) {
+	s.Repair = func(_ context.Context, _ io.Reader, repaired, _ string) (time.Duration, error) {
 		return 0, os.WriteFile(repaired, nil, 0o600)
 	}
 	r, part := s.theirs("media")
@@ -106,7 +108,7 @@ func TestAFileThatAnotherRecorderHasRepairedMeanwhileGetsItsTrueSize(t *testing.
 }
 
 func TestAFileIsRepairedAsSoonAsTheBucketIsBack(t *testing.T) {
-	for _, call := range []string{"fetch", "replace"} {
+	for _, call := range []string{"begin", "read", "advance", "replace"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSite(t)
 			r, part := s.theirs("media")
@@ -129,7 +131,7 @@ func TestAFileIsRepairedAsSoonAsThereIsSpace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
 		r, part := s.theirs("media")
-		s.disk.set(int64(len("media")))
+		s.disk.set(partSize)
 		time.AfterFunc(time.Minute, func() { s.disk.set(1 << 20) })
 		began := time.Now()
 		part, err := s.Part(t.Context(), r, part)
@@ -144,7 +146,7 @@ func TestOnlyOnePartIsFinishedAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
 		var at, most atomic.Int32
-		s.Repair = func(context.Context, string, string, string) (time.Duration, error) {
+		s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
 			most.Store(max(most.Load(), at.Add(1)))
 			time.Sleep(time.Minute)
 			at.Add(-1)
@@ -168,10 +170,126 @@ func TestOnlyOnePartIsFinishedAtATime(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotThereCannotBeGivenAnIndex(t *testing.T) {
+// Without a bucket there is nothing to repair.
+func TestWhatIsNotInABucketGetsNoIndex(t *testing.T) {
 	s := newSite(t)
 	_, part := s.theirs("")
-	require.Error(t, s.Index(t.Context(), &part, "a/name.webm"))
+	before := part
+	require.NoError(t, s.Index(t.Context(), &part, "a/name.webm"))
+	require.Equal(t, before, part)
+}
+
+// What a recorder has begun when it has to end is somebody else's to do, from the beginning.
+func TestARepairThatIsCutOffIsNotTheEndOfIt(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	ending, end := context.WithCancel(t.Context())
+	s.bucket.before = func(call string) {
+		if call == "advance" {
+			end()
+			s.bucket.set(true)
+		}
+	}
+	same, err := s.Part(ending, r, part)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, part, same, "or nobody would try again")
+	require.Equal(t, "media", s.bucket.objects[part.Key])
+	left, err := os.ReadDir(s.Work)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	s.bucket.before = func(string) {}
+	s.bucket.set(false)
+	part, err = s.Part(t.Context(), r, same)
+	require.NoError(t, err)
+	require.Equal(t, "media+index", s.bucket.objects[part.Key])
+}
+
+// The bucket is away for longer than one file is waited for: others get their turn, and the file is tried again.
+func TestARepairIsNotGivenUpBecauseTheBucketIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		r, part := s.theirs("media")
+		s.bucket.before = func(call string) {
+			if call == "read" {
+				s.bucket.set(true)
+			}
+		}
+		same, err := s.Part(t.Context(), r, part)
+		require.ErrorIs(t, err, errStuck)
+		require.Equal(t, part, same)
+
+		s.disk.set(0)
+		s.bucket.before = func(string) {}
+		s.bucket.set(false)
+		same, err = s.Part(t.Context(), r, part)
+		require.ErrorIs(t, err, errStuck, "there is no space")
+		require.Equal(t, part, same)
+	})
+}
+
+// The disk may fill up at any moment of a repair: that says nothing about the file.
+func TestARepairThatFailsForWantOfSpaceIsTriedAgain(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
+		s.disk.set(0)
+		return 0, errors.New("no space left on device")
+	}
+	same, err := s.Part(t.Context(), r, part)
+	require.ErrorIs(t, err, errStuck)
+	require.Equal(t, part, same)
+
+	s.disk.set(1 << 20)
+	s.Repair = repair
+	part, err = s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.EqualValues(t, len("media+index"), part.Size)
+}
+
+// Another recorder was first: what it has made is read, and not what is no longer there.
+func TestARepairBeginsAnewWithWhatAnotherRecorderHasMade(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.bucket.before = func(call string) {
+		if call == "read" {
+			s.bucket.objects[part.Key] = "more media"
+			s.bucket.before = func(string) {}
+		}
+	}
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, "more media+index", s.bucket.objects[part.Key])
+	require.EqualValues(t, len("more media+index"), part.Size)
+	require.Equal(t, 1, s.bucket.given)
+}
+
+func TestARepairWhoseUploadIsThrownAwayBeginsAnew(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.bucket.gone = upload.ErrGone
+	s.bucket.before = func(call string) {
+		if call == "close" {
+			s.bucket.gone = nil
+		}
+	}
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, "media+index", s.bucket.objects[part.Key])
+	require.EqualValues(t, 3, part.Duration)
+}
+
+// For ever is too long: the file is there.
+func TestARepairThatIsAlwaysThrownAwayEnds(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.bucket.gone = upload.ErrGone
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, document.Completed, part.State)
+	require.EqualValues(t, len("media"), part.Size)
+	require.Equal(t, repairTries, s.bucket.given)
+	require.Equal(t, []string{"a/name.webm"}, s.bucket.tidied, "nothing of it is left")
 }
 
 // A recorder that vanishes may not have come to writing down that it had begun a part.

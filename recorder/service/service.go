@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -41,8 +42,9 @@ type Settings struct {
 type Media interface {
 	// Open begins a file.
 	Open(path string, streams []mux.Stream) (parts.File, error)
-	// Repair copies a file that nobody has closed into one that has a duration and an index, and returns the duration.
-	Repair(ctx context.Context, path, repaired, container string) (time.Duration, error)
+	// Repair copies a file that nobody has closed, as it comes, into one that has a duration and an index, and returns the
+	// duration.
+	Repair(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error)
 }
 
 // Notices tell others of recordings that have come to their end.

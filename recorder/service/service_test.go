@@ -35,7 +35,7 @@ var errNoMedia = errors.New("there is no ffmpeg")
 
 func (noMedia) Open(string, []mux.Stream) (parts.File, error) { return nil, errNoMedia }
 
-func (noMedia) Repair(context.Context, string, string, string) (time.Duration, error) {
+func (noMedia) Repair(context.Context, io.Reader, string, string) (time.Duration, error) {
 	return 0, errNoMedia
 }
 

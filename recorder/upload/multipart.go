@@ -17,12 +17,13 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// S3 limits a multipart upload to 10,000 parts of 5 MiB or more (user guide, "Amazon S3 multipart upload limits").
+// S3 limits a multipart upload to 10,000 parts of 5 MiB to 5 GiB (user guide, "Amazon S3 multipart upload limits").
 const (
 	smallestPart = 5 << 20
 	maximumPart  = 10_000
-	// growEvery parts the part size doubles, so that 10,000 parts hold 183 GiB: 12 hours at 36 Mbit/s.
-	growEvery = 2_500
+	// growEvery parts the part size doubles, up to 5 GiB, so that 10,000 parts hold the 5 TiB of S3's largest object: no
+	// file is so large that what is left for the last part is more than S3 takes as one.
+	growEvery = 950
 )
 
 // least is the size of the smallest parts in bytes.
@@ -240,51 +241,6 @@ func (m *multipart) gone(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("list parts: %w", err)
 	}
 	return false, nil
-}
-
-// abort throws the upload away. It may be gone already.
-func (s *S3) abort(ctx context.Context, key, id string) error {
-	_, err := s.Client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &s.Bucket, Key: &key, UploadId: &id,
-	})
-	if err != nil && !isCode(err, "NoSuchUpload") {
-		return fmt.Errorf("abort multipart upload: %w", err)
-	}
-	return nil
-}
-
-// unfinished finds the multipart uploads of a key. A recorder begins one; another one is left if an answer got lost.
-func (s *S3) unfinished(ctx context.Context, key string) (ids []string, err error) {
-	pages := s3.NewListMultipartUploadsPaginator(s.Client, &s3.ListMultipartUploadsInput{
-		Bucket: &s.Bucket, Prefix: &key,
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("list multipart uploads: %w", err)
-		}
-		for _, u := range page.Uploads {
-			if aws.ToString(u.Key) == key {
-				ids = append(ids, aws.ToString(u.UploadId))
-			}
-		}
-	}
-	return ids, nil
-}
-
-// abortAll throws away whatever uploads a key has.
-func (s *S3) abortAll(ctx context.Context, key string) error {
-	ids, err := s.unfinished(ctx, key)
-	if err != nil {
-		return err
-	}
-
-	for _, id := range ids {
-		if err := s.abort(ctx, key, id); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func isCode(err error, code string) bool {

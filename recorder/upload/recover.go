@@ -76,7 +76,7 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 			return Recovered{}, err
 		}
 	}
-	if err := errors.Join(s.abortAll(ctx, o.key), s.remove(ctx, tails)); err != nil {
+	if err := errors.Join(s.abortOriginals(ctx, o.key), s.remove(ctx, tails)); err != nil {
 		return Recovered{}, err
 	}
 	recovered := Recovered{Size: there.size, Whole: whole, Tag: there.tag, Written: there.written}

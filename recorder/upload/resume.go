@@ -78,7 +78,8 @@ func (u *Upload) attach(written *note) {
 	}
 }
 
-// best finds the unfinished upload of a key that has the most; its id is empty if there is none.
+// best finds the unfinished upload of a key that has the most of a recorder's file; its id is empty if there is none.
+// Of a repair's it finds nothing, for it has no part 1.
 func (s *S3) best(ctx context.Context, o object) (multipart, error) {
 	most := multipart{object: o, s3: s}
 	ids, err := s.unfinished(ctx, o.key)
@@ -94,7 +95,7 @@ func (s *S3) best(ctx context.Context, o object) (multipart, error) {
 			}
 			return most, err
 		}
-		if most.id == "" || m.bytes > most.bytes {
+		if m.bytes > most.bytes {
 			most = m
 		}
 	}

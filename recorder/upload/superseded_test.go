@@ -231,7 +231,9 @@ func TestRepairedObjectIsNotTakenForOurParts(t *testing.T) {
 	require.NoError(t, err)
 	repaired := newFile(t)
 	repaired.grow(t, 30<<20)
-	_, err = s.Replace(t.Context(), repaired.Name(), testName, "webm", r.Tag)
+	replacement, err := s.Replace(t.Context(), repaired.Name(), testName, "webm", r.Tag)
+	require.NoError(t, err)
+	_, err = replacement.Finish(t.Context())
 	require.NoError(t, err)
 
 	want := append(bytes.Clone(file.content[:smallestPart]), file.content[3*smallestPart:]...)

@@ -34,6 +34,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrChanged says that there is another object by now than the one that was to be replaced.
 	ErrChanged = errors.New("changed by somebody else")
+	// ErrGone says that somebody has thrown an upload away.
+	ErrGone = errors.New("upload thrown away by somebody else")
 	// ErrEmpty says that a file has no bytes, so that there is nothing to store.
 	ErrEmpty = errors.New("nothing was written")
 )
