@@ -74,7 +74,7 @@ func (u *Upload) putRest(ctx context.Context, size int64, there found) (*made, e
 		if err != nil {
 			return nil, err
 		}
-		if stored.holds == length {
+		if stored.holds >= length { // more, if an earlier try could still copy what the other object had
 			return &made{name, stored.size}, nil
 		}
 	}

@@ -236,6 +236,38 @@ func TestUploadsOfTheRestWhoseAnswersAreLostGo(t *testing.T) {
 	require.True(t, bytes.Equal(file.content, content(t, storage, "a/b.rest.webm")))
 }
 
+// Nobody heard that the whole had been stored. By the next try the other one's object has been repaired, so that what
+// only that one has could not be copied any more.
+func TestRestWhoseAnswerIsLostIsNotStoredOnceMoreWithLess(t *testing.T) {
+	s, requests, storage := bucket(t)
+	u, file := killed(t, s)
+	r, err := s.Recover(t.Context(), testName, "webm")
+	require.NoError(t, err)
+	file.grow(t, 7<<20)
+	requests.instead = func(r *http.Request) *http.Response {
+		if !strings.HasSuffix(r.URL.Path, ".rest.webm") || !r.URL.Query().Has("uploadId") || r.Method != http.MethodPost {
+			return nil
+		}
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		requests.refuse.Store(true)
+		return answer(r, http.StatusServiceUnavailable)
+	}
+	_, _, err = u.Finish(t.Context())
+	require.Error(t, err)
+	requests.instead = nil
+	requests.refuse.Store(false)
+
+	repaired := newFile(t)
+	repaired.grow(t, 1000)
+	_, err = s.Replace(t.Context(), repaired.Name(), testName, "webm", r.Tag)
+	require.NoError(t, err)
+	finishesAs(t, u, "a/b.rest.webm", len(file.content))
+	require.True(t, bytes.Equal(file.content, content(t, storage, "a/b.rest.webm")))
+	require.NoFileExists(t, storage.Path("dir/a/b.rest2.webm"))
+}
+
 // Somebody has made an object of tail objects, while the owner's upload went on: the upload has more, and it alone has
 // it.
 func TestObjectThatLacksWhatWasReleasedIsReplacedByTheWhole(t *testing.T) {
