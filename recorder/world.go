@@ -90,7 +90,7 @@ func (d directory) Recover(context.Context, string, string) (upload.Recovered, e
 // Begun and Stored find nothing either.
 func (d directory) Begun(context.Context, string) ([]string, error) { return nil, nil }
 
-func (d directory) Stored(context.Context, string) ([]string, error) { return nil, nil }
+func (d directory) Stored(context.Context, string) (map[string]int64, error) { return nil, nil }
 
 // Fetch and Replace are never called, for nothing is ever recovered.
 func (d directory) Fetch(context.Context, string, string) error { return upload.ErrNotFound }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -36,8 +37,8 @@ type Storage interface {
 	Recover(ctx context.Context, name, container string) (upload.Recovered, error)
 	// Begun lists the names of parts of a recording of which something is in the bucket that is no object yet.
 	Begun(ctx context.Context, file string) (names []string, err error)
-	// Stored lists the names of parts of a recording that are objects.
-	Stored(ctx context.Context, file string) (names []string, err error)
+	// Stored lists the names of parts of a recording that are objects, with their sizes in bytes.
+	Stored(ctx context.Context, file string) (sizes map[string]int64, err error)
 	// Fetch copies a file to the disk.
 	Fetch(ctx context.Context, name, path string) error
 	// Replace puts a repaired file in the place of the one with that tag.
@@ -119,7 +120,7 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 	log := r.Log.WithFields(logrus.Fields{"recording": recording.ID, "key": part.Key})
 	found, err := r.Storage.Recover(ctx, name, part.Container)
 	switch {
-	case err == nil && found.Whole && part.State == document.Completed:
+	case err == nil && found.Whole && part.State == document.Completed && part.Size == found.Size:
 		return part, nil // only what is not needed beside it had been left
 	case errors.Is(err, upload.ErrNotFound):
 		part.State, part.Reason = document.Failed, reasonVanished+" before anything of it was stored"
@@ -145,8 +146,8 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 }
 
 // Unlisted finds the parts of a recording that are in the bucket, at least the beginning of them, and that its document
-// does not say to be complete: their recorders have vanished before they could say so. Of parts that are complete it
-// finds those beside which something has been left.
+// does not say to be complete, or not of that size: whoever has stored them has vanished before it could say so. Of
+// parts that are complete it finds those beside which something has been left.
 func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (unlisted []document.Part, err error) {
 	names, err := r.Storage.Begun(ctx, recording.File)
 	if err != nil {
@@ -156,9 +157,9 @@ func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range stored {
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
 		complete := slices.ContainsFunc(recording.Parts, func(p document.Part) bool {
-			return p.Key == r.Storage.Key(name) && p.State == document.Completed
+			return p.Key == r.Storage.Key(name) && p.State == document.Completed && p.Size == stored[name]
 		})
 		if !complete && !slices.Contains(names, name) {
 			names = append(names, name)
