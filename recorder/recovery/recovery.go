@@ -217,16 +217,7 @@ func (r *Recovery) replace(ctx context.Context, part *document.Part, name, tag s
 		_, _ = r.Disk.Remove(broken), r.Disk.Remove(repaired) // whatever has become of them
 	}()
 
-	if err := r.awaitSpace(ctx, 2*part.Size); err != nil {
-		return err
-	}
-	err := retry.Until(ctx, log, "fetch file", func(ctx context.Context) error {
-		return r.Storage.Fetch(ctx, name, broken)
-	}, upload.ErrNotFound)
-	if err != nil {
-		return err
-	}
-	length, err := r.repair(ctx, broken, repaired, part.Container)
+	length, err := r.copied(ctx, *part, name, broken, repaired)
 	if err != nil {
 		return err
 	}

@@ -139,6 +139,24 @@ func TestAFileIsRepairedAsSoonAsThereIsSpace(t *testing.T) {
 	})
 }
 
+// Nor is it left as it is because the disk filled up while it was being repaired.
+func TestAFileThatTheDiskBecameTooFullForIsRepairedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		r, part := s.theirs("media")
+		s.Repair = func(ctx context.Context, path, repaired, container string) (time.Duration, error) {
+			s.Repair = repair
+			s.disk.set(1)
+			time.AfterFunc(time.Minute, func() { s.disk.set(1 << 20) })
+			return 0, errors.New("no space left on device")
+		}
+		part, err := s.Part(t.Context(), r, part)
+		require.NoError(t, err)
+		require.EqualValues(t, len("media+index"), part.Size)
+		require.EqualValues(t, 3, part.Duration)
+	})
+}
+
 // Two copies of large files at once could fill the disk, and the processors belong to what is being recorded.
 func TestOnlyOnePartIsFinishedAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
