@@ -95,7 +95,7 @@ func (d directory) Recover(context.Context, string, string) (upload.Recovered, e
 // Begun and Stored find nothing either.
 func (d directory) Begun(context.Context, string) ([]string, error) { return nil, nil }
 
-func (d directory) Stored(context.Context, string) ([]string, error) { return nil, nil }
+func (d directory) Stored(context.Context, string) (map[string]int64, error) { return nil, nil }
 
 // Read, Replace and Tidy are never called, for nothing is ever recovered.
 func (d directory) Read(context.Context, string, string, []byte, int64) error {

@@ -63,6 +63,18 @@ func TestAPlanShrinksToTheMovesThatMatter(t *testing.T) {
 	require.NotEmpty(t, result.Violations)
 }
 
+// A run that has to wait for a processor does not hang, however long that takes.
+func TestARunHangsWhenItsTimeStandsStill(t *testing.T) {
+	var l looks
+	for pulses := range int64(10) {
+		for range standstill {
+			require.False(t, l.hangs(pulses))
+		}
+	}
+	require.True(t, l.hangs(9))
+	require.False(t, l.hangs(10))
+}
+
 // TestFaultsThatWereFoundStayMended plays the plan of each fault that the simulator has ever found.
 func TestFaultsThatWereFoundStayMended(t *testing.T) {
 	names, err := filepath.Glob("corpus/*.json")

@@ -128,6 +128,7 @@ func (f *fleet) pulse(ending chan struct{}) {
 		case <-ending:
 			return
 		case <-ticker.C:
+			pulses.Add(1)
 			f.server.tick()
 			f.watchRecorders()
 		}

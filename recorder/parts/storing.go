@@ -213,8 +213,8 @@ func (s *storing) store(h *held) (name string, size int64, err error) {
 }
 
 // conclude says what has become of a part that is stored under that name. Broken is why its file could not be finished.
-// The error says that it has no index yet: it is not said to be complete then, and whoever takes the recording over finds
-// it in the bucket.
+// The error says that it has no index yet: it is not said to be complete then, and whoever takes the recording over
+// finds it in the bucket.
 func (s *storing) conclude(h *held, name string, size int64, broken error) error {
 	part := s.list.get(h.n)
 	part.State, part.Size = document.Completed, size

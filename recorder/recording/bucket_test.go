@@ -122,16 +122,17 @@ func (b *bucket) Begun(ctx context.Context, file string) (names []string, err er
 	return names, nil
 }
 
-func (b *bucket) Stored(ctx context.Context, file string) (names []string, err error) {
+func (b *bucket) Stored(ctx context.Context, file string) (sizes map[string]int64, err error) {
 	if err := b.call(ctx); err != nil {
 		return nil, err
 	}
-	for name := range b.media() {
+	sizes = map[string]int64{}
+	for name, size := range b.media() {
 		if document.IsPart(file, name) {
-			names = append(names, name)
+			sizes[name] = int64(size)
 		}
 	}
-	return names, nil
+	return sizes, nil
 }
 
 func (b *bucket) Recover(ctx context.Context, name, _ string) (upload.Recovered, error) {

@@ -3,6 +3,7 @@ package recording
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +82,33 @@ func TestWhoHasLostARecordingLeavesItToItsOwner(t *testing.T) {
 		now := w.document(c)
 		require.Equal(t, "two", now.Recorder)
 		require.Equal(t, []document.State{document.Completed, document.Active}, states(now))
+	})
+}
+
+// Its message comes to another recorder while the bucket does not answer.
+func TestWhoGetsARecordingWithoutAMessageDoesNotNameTheOneThatItHad(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		var reads atomic.Int32
+		w.bucket.reads = func(string) error {
+			if reads.Add(1) > 1 { // behind the first look
+				return errAway
+			}
+			return nil
+		}
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		owner := one.record(c)
+		pass(time.Minute)
+		require.Greater(t, reads.Load(), int32(2))
+		owner.message = ""
+		w.bucket.reads = nil
+		pass(time.Minute)
+
+		standing, err := w.ledger().Standing(t.Context(), w.document(c))
+		require.NoError(t, err)
+		require.Equal(t, ledger.Wanted, standing.Holding)
+		require.Empty(t, standing.Message)
+		two.record(c)
+		require.Equal(t, Result{Outcome: LeftToOwner, Message: "message of two"}, owner.within(15*time.Second))
 	})
 }
 

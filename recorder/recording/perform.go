@@ -168,6 +168,7 @@ func (c *course) bid() {
 		defer cancel()
 		answer := granted{recording: own}
 		err := insist(ctx, c.job.log, "claim recording", func(ctx context.Context) (err error) {
+			bid.Message = c.job.baton.Message() // may have gone to somebody else since the last try
 			answer.Grant, err = c.job.all.World.Ledger.Bid(ctx, bid)
 			return err
 		})

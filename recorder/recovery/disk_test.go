@@ -170,6 +170,38 @@ func TestWhatIsLeftToDoBehindTheStoringOfAFileIsDoneLater(t *testing.T) {
 	})
 }
 
+// The document has what another recorder had made of the beginning. The whole came in its place, and whoever had stored
+// it was killed before it could give it an index, or say so.
+func TestAFileThatIsNotTheOneThatItsDocumentSpeaksOfIsLookedAtAgain(t *testing.T) {
+	running(t, func(t *testing.T, s *site) {
+		c := start()
+		r := s.claimed(t, c, "dead")
+		part := document.Part{
+			Key:       "media/a/name.webm",
+			Container: "webm",
+			State:     document.Completed,
+			Size:      3,
+			Duration:  1,
+			Tracks:    []document.TrackReport{},
+		}
+		r, err := s.Documents.Amend(t.Context(), r, []document.Part{part})
+		require.NoError(t, err)
+		_, err = s.Documents.Conclude(t.Context(), r, "left", "")
+		require.NoError(t, err)
+		s.bucket.objects[part.Key] = "media"
+		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1})
+		pass(2 * settleTime)
+
+		require.NoDirExists(t, d.Path)
+		require.Equal(t, "media+index", s.bucket.stored()[part.Key])
+		now := s.document(t, c)
+		require.Len(t, now.Parts, 1)
+		require.EqualValues(t, len("media+index"), now.Parts[0].Size)
+		require.InDelta(t, repairedLength.Seconds(), now.Parts[0].Duration, 0.001)
+		require.Len(t, s.told, 1)
+	})
+}
+
 func TestWhileTheBucketIsAwayEverythingStaysOnTheDisk(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()

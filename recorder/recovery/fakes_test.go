@@ -178,16 +178,17 @@ func (b *bucket) Begun(_ context.Context, file string) (names []string, err erro
 }
 
 // Stored implements [Storage].
-func (b *bucket) Stored(_ context.Context, file string) (names []string, err error) {
+func (b *bucket) Stored(_ context.Context, file string) (sizes map[string]int64, err error) {
+	sizes = map[string]int64{}
 	err = b.call("stored", func() error {
-		for key := range b.objects {
+		for key, body := range b.objects {
 			if name := strings.TrimPrefix(key, b.Key("")); document.IsPart(file, name) {
-				names = append(names, name)
+				sizes[name] = int64(len(body))
 			}
 		}
 		return nil
 	})
-	return names, err
+	return sizes, err
 }
 
 // storing is a file on its way into the bucket.

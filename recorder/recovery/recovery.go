@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -37,8 +38,8 @@ type Storage interface {
 	Recover(ctx context.Context, name, container string) (upload.Recovered, error)
 	// Begun lists the names of parts of a recording of which something is in the bucket that is no object yet.
 	Begun(ctx context.Context, file string) (names []string, err error)
-	// Stored lists the names of parts of a recording that are objects.
-	Stored(ctx context.Context, file string) (names []string, err error)
+	// Stored lists the names of parts of a recording that are objects, with their sizes in bytes.
+	Stored(ctx context.Context, file string) (sizes map[string]int64, err error)
 	// Read fills p with the bytes of the file with that tag, from an offset on.
 	Read(ctx context.Context, name, tag string, p []byte, offset int64) error
 	// Replace begins to put a repaired file, which will grow at path, in the place of the one with that tag.
@@ -113,7 +114,7 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 	log := r.Log.WithFields(logrus.Fields{"recording": recording.ID, "key": part.Key})
 	found, err := r.Storage.Recover(ctx, name, part.Container)
 	switch {
-	case err == nil && found.Whole && part.State == document.Completed:
+	case err == nil && found.Whole && part.State == document.Completed && part.Size == found.Size:
 		return part, r.Storage.Tidy(ctx, name) // only what is not needed beside it had been left
 	case errors.Is(err, upload.ErrNotFound):
 		part.State, part.Reason = document.Failed, reasonVanished+" before anything of it was stored"
@@ -140,8 +141,8 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 }
 
 // Unlisted finds the parts of a recording that are in the bucket, at least the beginning of them, and that its document
-// does not say to be complete: their recorders have vanished before they could say so. Of parts that are complete it
-// finds those beside which something has been left.
+// does not say to be complete, or not of that size: whoever has stored them has vanished before it could say so. Of
+// parts that are complete it finds those beside which something has been left.
 func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (unlisted []document.Part, err error) {
 	names, err := r.Storage.Begun(ctx, recording.File)
 	if err != nil {
@@ -151,9 +152,9 @@ func (r *Recovery) Unlisted(ctx context.Context, recording document.Recording) (
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range stored {
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
 		complete := slices.ContainsFunc(recording.Parts, func(p document.Part) bool {
-			return p.Key == r.Storage.Key(name) && p.State == document.Completed
+			return p.Key == r.Storage.Key(name) && p.State == document.Completed && p.Size == stored[name]
 		})
 		if !complete && !slices.Contains(names, name) {
 			names = append(names, name)

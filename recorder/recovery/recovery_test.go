@@ -300,7 +300,8 @@ func TestPartsThatNoDocumentSpeaksOfAreFound(t *testing.T) {
 	s.bucket.begun["media/a/name of another.webm"] = "another's"
 	s.bucket.objects["media/a/name.e2.part3.ogg"] = "stored, and nobody heard of it"
 	s.bucket.objects["media/a/name.e2.webm"] = "stored, and listed"
-	r.Parts = append(r.Parts, document.Part{Key: "media/a/name.e2.webm", State: document.Completed})
+	r.Parts = append(r.Parts, document.Part{Key: "media/a/name.e2.webm", State: document.Completed,
+		Size: int64(len("stored, and listed"))})
 	found, err := s.Unlisted(t.Context(), r)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []document.Part{known, {

@@ -44,15 +44,16 @@ func (s *S3) Begun(ctx context.Context, file string) (names []string, err error)
 	return names, err
 }
 
-// Stored lists the names of all parts of a recording with that file name that are objects.
-func (s *S3) Stored(ctx context.Context, file string) (names []string, err error) {
+// Stored lists the names of all parts of a recording with that file name that are objects, with their sizes in bytes.
+func (s *S3) Stored(ctx context.Context, file string) (sizes map[string]int64, err error) {
 	objects, _, err := s.list(ctx, file+".")
+	sizes = map[string]int64{}
 	for _, o := range objects {
 		if name := strings.TrimPrefix(aws.ToString(o.Key), s.Key("")); document.IsPart(file, name) {
-			names = append(names, name)
+			sizes[name] = aws.ToInt64(o.Size)
 		}
 	}
-	return names, err
+	return sizes, err
 }
 
 // list lists the objects whose names begin with a prefix, and the directories below it.

@@ -74,29 +74,30 @@ func (u *Upload) putRest(ctx context.Context, size int64, there found) (*made, e
 		if err != nil {
 			return nil, err
 		}
-		if stored.holds == length {
+		if stored.holds >= length { // more, if an earlier try could still copy what the other object had
 			return &made{name, stored.size}, nil
 		}
 	}
 	return nil, fmt.Errorf("store rest of %s: %d names are taken", u.parts.key, mostRests)
 }
 
-// putAs makes an object unless there is one, and returns what is there then.
+// putAs makes an object unless there is one, and returns what is there then. What earlier tries have left goes, also if
+// one of them has made the object, and came no further.
 func (u *Upload) putAs(ctx context.Context, o object, pieces []piece) (found, error) {
 	there, err := u.s3.look(ctx, o.key)
-	if err != nil || there.there {
-		return there, err
+	if err == nil {
+		err = u.s3.abortAll(ctx, o.key)
 	}
-	if err := u.s3.abortAll(ctx, o.key); err != nil { // of an earlier try
+	if err != nil || there.there {
 		return there, err
 	}
 
 	failed := u.s3.write(ctx, o, condition{}, u.file, pieces)
 	there, err = u.s3.look(ctx, o.key)
-	if err != nil || !there.there {
+	if err != nil || !there.there || failed == nil {
 		return there, errors.Join(failed, err)
 	}
-	return there, nil
+	return there, u.s3.abortAll(ctx, o.key)
 }
 
 // pieces says of what the whole file can be made: part 1 and what follows the released bytes from the disk, and these

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -195,6 +196,76 @@ func TestRestOverwritesNothing(t *testing.T) {
 	}
 	require.Len(t, content(t, storage, testName), 1000)
 	require.Len(t, content(t, storage, "a/b.rest.webm"), 2000)
+}
+
+// The answer to the beginning of the extra file's upload was lost, so that there are two, and the bucket went away
+// before the other one could be thrown away.
+func TestUploadsOfTheRestWhoseAnswersAreLostGo(t *testing.T) {
+	s, requests, storage := bucket(t)
+	u, file := killed(t, s)
+	_, err := s.Recover(t.Context(), testName, "webm")
+	require.NoError(t, err)
+	file.grow(t, 7<<20)
+	file.patch(t)
+
+	completed := false
+	requests.instead = func(r *http.Request) *http.Response {
+		query := r.URL.Query()
+		rest := strings.HasSuffix(r.URL.Path, ".rest.webm")
+		switch {
+		case completed: // the bucket is away from then on
+			return answer(r, http.StatusServiceUnavailable)
+		case rest && query.Has("uploads") && r.Method == http.MethodPost:
+			stray, err := http.DefaultClient.Do(r.Clone(t.Context()))
+			require.NoError(t, err)
+			require.NoError(t, stray.Body.Close())
+		case rest && query.Has("uploadId") && r.Method == http.MethodPost:
+			response, err := http.DefaultClient.Do(r)
+			require.NoError(t, err)
+			completed = true
+			return response
+		}
+		return nil
+	}
+	_, _, err = u.Finish(t.Context())
+	require.Error(t, err)
+	require.True(t, completed)
+
+	requests.instead = nil
+	finishesAs(t, u, "a/b.rest.webm", len(file.content))
+	require.True(t, bytes.Equal(file.content, content(t, storage, "a/b.rest.webm")))
+}
+
+// Nobody heard that the whole had been stored. By the next try the other one's object has been repaired, so that what
+// only that one has could not be copied any more.
+func TestRestWhoseAnswerIsLostIsNotStoredOnceMoreWithLess(t *testing.T) {
+	s, requests, storage := bucket(t)
+	u, file := killed(t, s)
+	r, err := s.Recover(t.Context(), testName, "webm")
+	require.NoError(t, err)
+	file.grow(t, 7<<20)
+	requests.instead = func(r *http.Request) *http.Response {
+		if !strings.HasSuffix(r.URL.Path, ".rest.webm") || !r.URL.Query().Has("uploadId") || r.Method != http.MethodPost {
+			return nil
+		}
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		requests.refuse.Store(true)
+		return answer(r, http.StatusServiceUnavailable)
+	}
+	_, _, err = u.Finish(t.Context())
+	require.Error(t, err)
+	requests.instead = nil
+	requests.refuse.Store(false)
+
+	repaired := newFile(t)
+	repaired.grow(t, 1000)
+	_, err = s.Replace(t.Context(), repaired.Name(), testName, "webm", r.Tag)
+	require.NoError(t, err)
+	finishesAs(t, u, "a/b.rest.webm", len(file.content))
+	require.True(t, bytes.Equal(file.content, content(t, storage, "a/b.rest.webm")))
+	require.NoFileExists(t, storage.Path("dir/a/b.rest2.webm"))
 }
 
 // Somebody has made an object of tail objects, while the owner's upload went on: the upload has more, and it alone has

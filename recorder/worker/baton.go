@@ -23,6 +23,7 @@ type Baton struct {
 
 	mu       sync.Mutex // guards:
 	messages []queue.Message
+	sure     time.Time // when the queue last said that the first one is ours; zero if it is not
 	offering bool
 	offered  bool
 	given    bool // relinquished
@@ -36,14 +37,33 @@ func newBaton(q *queue.Queue, m queue.Message, recording string, p *place) *Bato
 		place:      p,
 		relinquish: make(chan struct{}),
 		messages:   []queue.Message{m},
+		sure:       m.At,
 	}
 }
 
-// Message is the id of the first of its messages.
+// Message is the id of the first of its messages. It is empty when that may be another recorder's by now, or gone: then
+// nobody must take it for one that brings the recording to the next recorder.
 func (b *Baton) Message() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if time.Since(b.sure) > visibility {
+		return ""
+	}
 	return b.messages[0].ID
+}
+
+// renewed takes what the queue has said at a time of the receipts that were to be renewed, by receipt: it has not said
+// anything of those that are missing.
+func (b *Baton) renewed(at time.Time, answers map[string]error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch err, known := answers[b.messages[0].Receipt]; {
+	case !known:
+	case err != nil:
+		b.sure = time.Time{}
+	default:
+		b.sure = at
+	}
 }
 
 // Relinquished is closed when the recording is to be given to another recorder: this one shuts down, or has held the
@@ -129,6 +149,9 @@ func (b *Baton) add(m queue.Message) bool {
 	for n := range b.messages {
 		if b.messages[n].ID == m.ID {
 			b.messages[n] = m
+			if n == 0 {
+				b.sure = m.At
+			}
 			return true
 		}
 	}

@@ -66,3 +66,12 @@ func (h *holds) receipts(limit time.Duration) map[string]string {
 	}
 	return all
 }
+
+// renewed tells all batons what the queue has said at a time of their receipts.
+func (h *holds) renewed(at time.Time, answers map[string]error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.batons {
+		b.renewed(at, answers)
+	}
+}

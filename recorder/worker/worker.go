@@ -284,11 +284,19 @@ func (w *Worker) guarded(m queue.Message, what string, do func()) {
 func (w *Worker) renewAll(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	receipts := w.holds.receipts(w.Hold)
+	receipts, began := w.holds.receipts(w.Hold), time.Now()
 	failed, err := w.Starts.Hide(bounded, slices.Collect(maps.Keys(receipts)), visibility)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).Warn("messages could not be held, recordings go on")
 	}
+
+	answers := maps.Clone(failed)
+	for receipt := range receipts {
+		if _, refused := failed[receipt]; !refused && err == nil {
+			answers[receipt] = nil
+		}
+	}
+	w.holds.renewed(began, answers)
 
 	for receipt, err := range failed {
 		recording := receipts[receipt]

@@ -215,7 +215,10 @@ func TestHoldingIsRenewed(t *testing.T) {
 	failed, err := h.Starts.Hide(t.Context(), slices.Collect(maps.Keys(h.holds.receipts(h.Hold))), time.Second)
 	require.NoError(t, err)
 	require.Empty(t, failed)
+	h.holds.batons[0].renewed(time.Time{}, map[string]error{h.holds.batons[0].held()[0].Receipt: nil}) // long ago
+	require.Empty(t, h.holds.batons[0].Message())
 	h.renewAll(t.Context())
+	require.NotEmpty(t, h.holds.batons[0].Message())
 	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); { // the old timeout passes meanwhile
 		require.Equal(t, [2]string{"0", "1"}, h.counts(t))
 	}
@@ -235,7 +238,30 @@ func TestMessageThatCannotBeHeldRaisesDoubt(t *testing.T) {
 	}
 	h.renewAll(t.Context())
 	require.Equal(t, c.Recording, <-doubts)
+	require.Empty(t, h.holds.batons[0].Message())
 	h.results <- Ending{Outcome: Done}
+}
+
+// Whoever leaves a recording to its owner deletes its own message if the owner holds another one. That had gone already
+// when the owner did not hear from the queue for a while: then nothing led to the recording any more.
+func TestMessageThatMayBeGoneIsNotSpokenOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBaton(nil, queue.Message{ID: "first", Receipt: "1", At: time.Now()}, "recording", nil)
+		time.Sleep(visibility)
+		require.Equal(t, "first", b.Message())
+		time.Sleep(time.Second)
+		require.Empty(t, b.Message(), "it is visible to others")
+
+		b.renewed(time.Now(), map[string]error{"1": nil})
+		require.Equal(t, "first", b.Message())
+		b.renewed(time.Now(), map[string]error{"another": queue.ErrGone})
+		require.Equal(t, "first", b.Message())
+		b.renewed(time.Now(), map[string]error{"1": queue.ErrGone})
+		require.Empty(t, b.Message())
+
+		require.True(t, b.add(queue.Message{ID: "first", Receipt: "2", At: time.Now()}))
+		require.Equal(t, "first", b.Message(), "it has come again")
+	})
 }
 
 func TestMessageThatComesAgainWhileItIsHeldIsNotStartedTwice(t *testing.T) {
