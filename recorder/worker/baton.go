@@ -27,6 +27,7 @@ type Baton struct {
 	offering bool
 	offered  bool
 	given    bool // relinquished
+	ended    bool // its messages go back to the queue: what comes from now on is another attempt's
 }
 
 func newBaton(q *queue.Queue, m queue.Message, recording string, p *place) *Baton {
@@ -139,11 +140,12 @@ func (b *Baton) Offer(ctx context.Context) error {
 }
 
 // add takes one more message with the same start, or the newest receipt of one that is held. It says no if the
-// recording has been offered, or is about to be: then the message is another recorder's, or another attempt's.
+// recording has been offered, or is about to be, or if this attempt has ended: then the message is another recorder's,
+// or another attempt's.
 func (b *Baton) add(m queue.Message) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.offered {
+	if b.offered || b.ended {
 		return false
 	}
 	for n := range b.messages {
@@ -166,7 +168,7 @@ func (b *Baton) add(m queue.Message) bool {
 func (b *Baton) receipts(limit time.Duration) (receipts []string, old bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.offered {
+	if b.offered || b.ended {
 		return nil, false
 	}
 	for _, m := range b.messages {
@@ -184,6 +186,15 @@ func (b *Baton) held() []queue.Message {
 		return nil
 	}
 	return slices.Clone(b.messages)
+}
+
+// end returns what it holds, for the last time: that is neither renewed nor added to any more.
+func (b *Baton) end() []queue.Message {
+	held := b.held()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	return held
 }
 
 // Receives is how often its start has been received, at most.
@@ -206,7 +217,7 @@ func (b *Baton) delete(ctx context.Context) (err error) {
 // not needed any more then. Those that have come since may have been sent because something has changed, or be what is
 // left of that recorder's: whoever gets them finds out.
 func (b *Baton) leave(ctx context.Context, owner string) (err error) {
-	for n, m := range b.held() {
+	for n, m := range b.end() {
 		switch {
 		case m.ID == owner:
 		case n == 0:
@@ -222,7 +233,7 @@ func (b *Baton) leave(ctx context.Context, owner string) (err error) {
 // offered, or because another recorder has carried them out as far as it saw then, a new message takes their place:
 // there is something left to do.
 func (b *Baton) release(ctx context.Context, after time.Duration) (err error) {
-	messages := b.held()
+	messages := b.end()
 	gone := 0
 	for _, m := range messages {
 		switch released := b.queue.Release(ctx, m, after); {
