@@ -113,6 +113,7 @@ func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bo
 		return // of a timestamp that this stream has not come to, or has long left behind
 	}
 	if !c.synced && !asked {
+		c.agree(rtp, ntp, arrived)
 		at := c.base.first(ntp, arrived)
 		c.synced, c.anchored, c.anchor = true, true, anchor{rtp, at}
 		c.slewing.from, c.reported = rtp, rtp
@@ -135,6 +136,19 @@ func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bo
 		c.follow(sample{rtp, offset})
 	}
 	c.reported = rtp
+}
+
+// agree sees whether the publisher's clock was set since another track of the session had its report: then this track's
+// first report is off by the same amount beside the packets as it is beside when it came. If only the packets are late,
+// or only the report, it is not.
+func (c *Clock) agree(rtp int64, ntp, arrived time.Time) {
+	changed, known := c.base.changed(ntp, arrived)
+	if !known || !c.anchored || changed.Abs() < sessionClock {
+		return
+	}
+	if off := c.base.time(ntp).Sub(c.At(rtp)); (off - changed).Abs() < changed.Abs()/2 {
+		c.base.move(-changed)
+	}
 }
 
 // attribute sees whether a report's difference from what was expected of it is the session's, and tells the session

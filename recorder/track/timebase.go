@@ -83,6 +83,13 @@ func (b *Timebase) expected() (offset, tolerance time.Duration) {
 	return 0, 0
 }
 
+// changed is by how much a report is ahead of what those before it let expect.
+func (b *Timebase) changed(ntp, arrived time.Time) (by time.Duration, known bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return ntp.Add(b.shift).Sub(arrived) - b.offset.most(), b.offset.known
+}
+
 // time is a time of the publisher's clock on the recording's time line.
 func (b *Timebase) time(ntp time.Time) time.Time {
 	b.mu.Lock()
