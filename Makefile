@@ -7,19 +7,20 @@ build_dir := $(CURDIR)/.tools/build
 local := exec $(build_dir)/local
 
 help:
-	@echo "make demo    record a participant end to end on this machine, and check the files"
-	@echo "make up      the same local system in the foreground, to play with"
-	@echo "make test    all tests, with the real components"
-	@echo "make simulate   a whole fleet in virtual time, with random faults, checked frame by frame (SEEDS=1-1000)"
-	@echo "make fidelity   measures recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
-	@echo "make chaos   kills recorders and cuts off S3, SQS and LiveKit, and checks what was lost"
-	@echo "make load    what one recorder takes to record many people (PEOPLE=1,10,20)"
-	@echo "make hostile people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
-	@echo "make lint    gofmt, go vet, staticcheck"
-	@echo "make audit   looks for known vulnerabilities in what the programs call (govulncheck)"
-	@echo "make bench   benchmarks"
-	@echo "make build   the programs, into .tools/build"
-	@echo "make image   the recorder's container image (needs a container engine)"
+	@echo "make demo      record two participants end to end on this machine, and check the files"
+	@echo "make up        the same local system in the foreground, to play with"
+	@echo "make test      all tests, with the real components"
+	@echo "make simulate  a whole fleet in virtual time, with random faults, checked frame by frame (SEEDS=1-1000)"
+	@echo "make fidelity  measure recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
+	@echo "make chaos     kill recorders and cut off S3, SQS and LiveKit, and check what was lost (OUTAGE=10m)"
+	@echo "make load      what one recorder takes to record many people (PEOPLE=1,10,20)"
+	@echo "make hostile   people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
+	@echo "make lint      gofmt, go vet, staticcheck"
+	@echo "make audit     look for known vulnerabilities in what the programs call (govulncheck)"
+	@echo "make bench     benchmarks"
+	@echo "make build     the programs, into .tools/build"
+	@echo "make image     the recorder's container image, for this machine's platform (needs a container engine)"
+	@echo "make clean     remove .tools: everything that was built or downloaded"
 
 build:
 	@mkdir -p $(build_dir)

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/sirupsen/logrus"
-
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/ledger"
 )
@@ -103,7 +101,8 @@ func (a *api) show(page ledger.Page) (listAnswer, error) {
 	size, cursor := 0, ""
 	for _, row := range page.Rows {
 		if row.Err != nil {
-			a.Log.WithError(row.Err).WithFields(logrus.Fields{"recording": row.ID}).Warn("left out of a list")
+			a.Log.WithError(row.Err).WithField("recording", row.ID).
+				Warn("recording is left out of a list, its document cannot be read")
 			cursor = row.Cursor
 			continue
 		}

@@ -42,7 +42,7 @@ func newReal(t *testing.T) storage {
 	tools, err := filepath.Abs("../../.tools/bin")
 	require.NoError(t, err)
 	if found, _ := filepath.Glob(filepath.Join(tools, "versitygw")); len(found) == 0 {
-		t.Skip("the tools have not been built: make tools")
+		t.Skip("the tools have not been built: infra/tools.sh system")
 	}
 	work := t.TempDir()
 	s, err := stack.StartStorage(t.Context(), stack.Options{Tools: tools, Work: work,

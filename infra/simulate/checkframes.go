@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -274,9 +273,6 @@ func keysOf[K cmp.Ordered, V any](m map[K]V) []K {
 	slices.Sort(keys)
 	return keys
 }
-
-// String is a disturbance for messages.
-func (d disturbance) String() string { return fmt.Sprintf("%s (%s)", d.what, d.until.Sub(d.from)) }
 
 // guessed says of a part that nothing but its file is known of it.
 func guessed(r document.Recording, key string) bool {

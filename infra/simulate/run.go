@@ -13,7 +13,7 @@ const (
 	calmAfter = 6 * time.Minute
 	// quietWithin is how long everything may take to come to its end when everybody has gone.
 	quietWithin = 3 * time.Hour
-	// lookEvery is how often it is looked whether all is quiet.
+	// lookEvery is the time between two looks whether all is quiet.
 	lookEvery = 20 * time.Second
 )
 

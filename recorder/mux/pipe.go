@@ -6,7 +6,7 @@ import (
 )
 
 // WriteTimeout is how long ffmpeg, or the disk that it writes to, may take nothing. A recording waits meanwhile, and
-// so does the room's bot when its buffers are full.
+// falls behind its room; nobody else there does.
 const WriteTimeout = 5 * time.Second
 
 // pipe is ffmpeg's standard input, whose reader may have stopped reading.

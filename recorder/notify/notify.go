@@ -59,7 +59,7 @@ func New(urls []string, apiKey, apiSecret string, log logrus.FieldLogger) (*Noti
 	for _, text := range urls {
 		to, err := url.Parse(text)
 		if err != nil {
-			return nil, errors.New("read URL of a receiver of notices: it is none")
+			return nil, errors.New("read URLs of receivers of notices: one of them is no URL")
 		}
 		n.urls[nameOf(to)] = to
 	}

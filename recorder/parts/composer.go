@@ -12,7 +12,7 @@ import (
 
 const (
 	// gather is how long the first frames are kept in memory while a kind of track that is wanted has not begun: a
-	// camera that comes a moment after the microphone belongs into the same file.
+	// camera that comes a moment after the microphone belongs in the same file.
 	gather = 5 * time.Second
 	// lateAudio is how long audio that a part has no stream for waits for video's next key frame, where a new part can
 	// begin.
@@ -21,7 +21,7 @@ const (
 	reportInterval = 5 * time.Second
 	// maxBegun is how many parts may begin in any begunWindow: tracks whose formats change more often than that make
 	// files that nobody can use, and a process and an upload for each. It is more than may fail before a recording is
-	// given up, so that a broken disk is not taken for that.
+	// left to another recorder, so that a broken disk is not taken for that.
 	maxBegun    = 12
 	begunWindow = time.Minute
 )

@@ -29,7 +29,7 @@ func newFeeds() *feeds {
 	}
 }
 
-// accept says whether a frame belongs into the recording. A newer track takes over at its first frame, for good:
+// accept says whether a frame belongs in the recording. A newer track takes over at its first frame, for good:
 // after a reconnect of the participant both exist for a while.
 func (f *feeds) accept(q queued, now time.Time) bool {
 	kind := q.kind()

@@ -79,7 +79,7 @@ func TestEverythingLeavesAtTheEnd(t *testing.T) {
 	require.Equal(t, 2, i.live())
 }
 
-// A camera that is on its way belongs into the same file, even if its first report takes its time.
+// A camera that is on its way belongs in the same file, even if its first report takes its time.
 func TestTracksAreExpectedUntilTheirFirstFrameHasLeft(t *testing.T) {
 	i := &interleaver{}
 	v := &fakeTrack{sid: "v"}

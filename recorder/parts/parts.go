@@ -80,7 +80,7 @@ type Config struct {
 	// Kinds is how many kinds of tracks are wanted: 1, or 2 for sound and pictures.
 	Kinds int
 	// Changed is told what there is to say about part n (from 0), each time when that has changed: a part has begun,
-	// come on (every 5 s), is to be finished by another recorder, has ended, got its name, been stored, or failed.
+	// grown (told every 5 s), is to be finished by another recorder, has ended, got its name, been stored, or failed.
 	// Parts are told of in order, by one goroutine at a time: the composer's owner or one that stores. It must not
 	// block, nor use the composer but for [Composer.Parts].
 	Changed func(n int, part document.Part)

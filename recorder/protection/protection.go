@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// interval is how often it is looked whether recordings run.
+	// interval is the time between two looks whether recordings run.
 	interval = 5 * time.Second
 	// expiry is how long ECS keeps the protection of a recorder that says nothing more (1 to 2,880 minutes are
 	// allowed).

@@ -191,7 +191,7 @@ func (c *course) task(do func(context.Context)) {
 func (c *course) insisting(what string, do func(context.Context) error) {
 	c.task(func(ctx context.Context) {
 		if err := insist(ctx, c.job.log, what, do); err != nil && ctx.Err() == nil {
-			c.job.log.WithError(err).Error("this cannot be done")
+			c.job.log.WithError(err).Error("could not " + what + ", and trying again does not help")
 		}
 	})
 }

@@ -20,8 +20,8 @@ const (
 	// rejoinPause is the first pause between two attempts to get into the room. It doubles, up to maxRejoinPause.
 	rejoinPause    = 500 * time.Millisecond
 	maxRejoinPause = 4 * time.Second
-	// maxFailures is how many parts may fail before a recording is given up: a broken ffmpeg does not get better by
-	// trying.
+	// maxFailures is how many parts may fail before a recording is left to another recorder: a broken ffmpeg does not get
+	// better by trying.
 	maxFailures = 10
 )
 

@@ -140,7 +140,7 @@ func (c *course) clear() {
 			return err
 		}
 		c.job.baton.Clear()
-		c.job.log.Info("recorders have not died of this recording")
+		c.job.log.Info("recording is no longer suspected: this recorder lives")
 		return nil
 	})
 }

@@ -75,7 +75,7 @@ func TestANeighbourOfWhatKillsIsRecordedOn(t *testing.T) {
 	})
 }
 
-// Shutdowns, faults of code that are caught, LiveKit out of reach: recorders live, however often that happens.
+// Shutdowns, LiveKit out of reach: recorders live, however often that happens.
 func TestRecordersThatLetGoHaveNotDied(t *testing.T) {
 	for name, ends := range map[string]func(w *world, h *turn){
 		"they shut down": func(_ *world, h *turn) {

@@ -194,7 +194,7 @@ func (r *Recordings) tellOwners(ctx context.Context, c command.Command, ended ma
 			continue
 		}
 		if err := r.World.Rooms.TellStop(ctx, c.Room, claim.Owner, id); err != nil {
-			log.WithError(err).Info("its recorder will learn of it from the ledger")
+			log.WithError(err).Info("recorder could not be told of the stop, and will learn of it from the ledger")
 		}
 	}
 }

@@ -69,7 +69,7 @@ type Outcome string
 // The outcomes.
 const (
 	Done        Outcome = "done"              // the document is final: the message can be deleted
-	Refused     Outcome = "refused"           // there is nothing to record: so can the message be that said so
+	Refused     Outcome = "refused"           // there is nothing to record: that message can be deleted, too
 	Offered     Outcome = "offered"           // other recorders go on with it
 	LeftToOwner Outcome = "left to its owner" // another recorder has it, and a message of its own
 	TryAgain    Outcome = "try again"         // nothing has come of it here: the message goes back to the queue
@@ -151,7 +151,7 @@ type (
 	// Joined says that the participant is in the room, in a session; Left that they are not.
 	Joined struct{ Session string }
 	Left   struct{}
-	// FirstFrame is the first of this recorder's.
+	// FirstFrame is the first frame that this recorder has received.
 	FirstFrame struct{}
 	// CannotRecord is a track with a codec that cannot be recorded.
 	CannotRecord struct{ MIME string }
@@ -209,7 +209,7 @@ const (
 	AbsenceTimer   Timer = "absence"    // the participant must be there by then
 	RestTimer      Timer = "rest"       // who waits for somebody for longer takes no place from those who are there
 	OutageTimer    Timer = "outage"     // LiveKit must be back by then
-	// ObservationTimer says that this recorder would have died by then, if it did.
+	// ObservationTimer: a recorder that lives by then does not die of this recording.
 	ObservationTimer Timer = "observation"
 	MaximumTimer     Timer = "maximum"  // the recording's longest duration
 	PatienceTimer    Timer = "patience" // with a successor that does not come

@@ -8,7 +8,8 @@ import (
 	"livekit-recorder/shared/ledger"
 )
 
-// Reasons why a recording ended or failed, as documents have them.
+// Reasons why a recording ended or failed, as documents have them; or why this recorder's hold on it ended, as the log
+// has them.
 const (
 	reasonLeft        = "the participant left"
 	reasonStopped     = "stopped on request"
@@ -23,7 +24,8 @@ const (
 	reasonDuplicate   = "already being recorded as "
 )
 
-// maxOwners is how many recorders, or attempts of them, may give a recording back because its files cannot be written.
+// maxOwners is the epoch from which on a recording ends whose files cannot be written: so many recorders, or attempts
+// of them, have had it, for whatever reason they gave it back. Before, another recorder's disk may be better.
 const maxOwners = 10
 
 // begin is the beginning of every recording, for a session if the start speaks of one.

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// diskInterval is how often it is looked whether a recorder has ended on this disk, or whether what could not be
-	// stored before can be stored now.
+	// diskInterval is the time between two looks for recorders that have ended on this disk, and for what could not be
+	// stored before.
 	diskInterval = time.Minute
 	// settleTime is how long nothing must have been written to a file to be taken for finished: ffmpeg outlives a recorder
 	// that is killed by the moment that it takes to close its file.
@@ -38,7 +38,7 @@ func (r *Recovery) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.work.more: // soon, before another recorder makes files of what is in the bucket
+		case <-r.jobs.more: // soon, before another recorder makes files of what is in the bucket
 			next.Reset(settleTime)
 			continue
 		case <-next.C:
@@ -62,26 +62,26 @@ func (r *Recovery) Run(ctx context.Context) {
 
 // Later has files stored that an attempt of this recorder has left: it was cut off, or its recording was refused.
 func (r *Recovery) Later(d scratch.Directory) {
-	r.work.mu.Lock()
-	defer r.work.mu.Unlock()
-	r.work.later = append(r.work.later, d)
+	r.jobs.mu.Lock()
+	defer r.jobs.mu.Unlock()
+	r.jobs.later = append(r.jobs.later, d)
 
 	select {
-	case r.work.more <- struct{}{}:
+	case r.jobs.more <- struct{}{}:
 	default:
 	}
 }
 
 // leftover stores what this recorder's own attempts have left.
 func (r *Recovery) leftover(ctx context.Context) error {
-	r.work.mu.Lock()
-	all := slices.Clone(r.work.later)
-	r.work.mu.Unlock()
+	r.jobs.mu.Lock()
+	all := slices.Clone(r.jobs.later)
+	r.jobs.mu.Unlock()
 
 	done, err := r.attempts(ctx, all)
-	r.work.mu.Lock()
-	defer r.work.mu.Unlock()
-	r.work.later = slices.DeleteFunc(r.work.later, func(d scratch.Directory) bool { return slices.Contains(done, d) })
+	r.jobs.mu.Lock()
+	defer r.jobs.mu.Unlock()
+	r.jobs.later = slices.DeleteFunc(r.jobs.later, func(d scratch.Directory) bool { return slices.Contains(done, d) })
 	return err
 }
 

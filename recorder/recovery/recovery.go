@@ -69,15 +69,15 @@ type Recovery struct {
 	New func(command.Command) (r document.Recording, file string)
 	// Send puts a start on the queue, once more.
 	Send func(context.Context, command.Command) error
-	// Tell sends notices of a recording's end on their way, also if its document has changed since the last ones.
+	// Tell sends notices of a recording's end on their way, even if they were sent before: its document has changed since.
 	Tell func(ctx context.Context, recording string) error
 	Log  logrus.FieldLogger
 
-	work *work
+	jobs *jobs
 }
 
-// work is what is being done, and what is to be done later.
-type work struct {
+// jobs are what is being done, and what is to be done later.
+type jobs struct {
 	busy chan struct{} // has one item while a part is being finished
 
 	mu    sync.Mutex
@@ -87,15 +87,15 @@ type work struct {
 
 // Init must be called before anything else.
 func (r *Recovery) Init() *Recovery {
-	r.work = &work{busy: make(chan struct{}, 1), more: make(chan struct{}, 1)}
+	r.jobs = &jobs{busy: make(chan struct{}, 1), more: make(chan struct{}, 1)}
 	return r
 }
 
 // one waits until nothing else is being finished, or ctx is done.
 func (r *Recovery) one(ctx context.Context) (release func(), err error) {
 	select {
-	case r.work.busy <- struct{}{}:
-		return func() { <-r.work.busy }, nil
+	case r.jobs.busy <- struct{}{}:
+		return func() { <-r.jobs.busy }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

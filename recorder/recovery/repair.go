@@ -17,7 +17,7 @@ const (
 	// patience is how long the bucket, or the disk, is waited for at one point of a file. The whole takes as long as it
 	// takes: that depends on the size.
 	patience = 30 * time.Minute
-	// spaceInterval is how often it is looked whether there is space.
+	// spaceInterval is the time between two looks whether there is space.
 	spaceInterval = 5 * time.Second
 	// readTimeout bounds the reading of one chunk, and largestChunk is how many bytes that has at most. They are in
 	// memory.
@@ -103,7 +103,7 @@ func stuck(bounded context.Context, err error) error {
 }
 
 // repair makes a whole file of an object that nobody has closed, and puts it in that one's place. It returns the
-// duration also if only the latter has failed.
+// duration even if the latter has failed.
 func (r *Recovery) repair(ctx context.Context, part document.Part, name string, found upload.Recovered) (
 	length time.Duration, size int64, err error) {
 	repaired := filepath.Join(r.Work, "repaired-"+filepath.Base(name))

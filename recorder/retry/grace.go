@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// WithGrace returns a context for what has to be tried also when ctx is done: it ends after most, and a moment of grace
+// WithGrace returns a context for what has to be tried even when ctx is done: it ends after most, and a moment of grace
 // after ctx.
 func WithGrace(ctx context.Context, most, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)

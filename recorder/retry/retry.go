@@ -11,7 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// maxPause is the longest pause between two attempts, give or take half of it. They begin with half a second.
+// maxPause is the longest pause between two attempts, give or take half of it. The first pause is half a second.
 const maxPause = 10 * time.Second
 
 // Until repeats do until it succeeds, or ctx is done, but not if its error is one of the hopeless ones: trying again

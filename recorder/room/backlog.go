@@ -72,11 +72,16 @@ func (b *backlog) put(e Event, now time.Time) (lost loss) {
 	}
 	lost.ask = b.needing(now)
 
+	b.signal()
+	return lost
+}
+
+// signal says that something has come.
+func (b *backlog) signal() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
-	return lost
 }
 
 // add appends an event, unless it is a frame that cannot be decoded.
@@ -140,10 +145,7 @@ func (b *backlog) fail(err error) {
 	if !b.over {
 		b.giveUp(err)
 	}
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
+	b.signal()
 }
 
 // giveUp ends everything: the follower may begin anew when it can.

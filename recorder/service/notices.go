@@ -41,7 +41,7 @@ func (r *Recorder) notify(ctx context.Context, c command.Command) error {
 	ended, err := r.documents.ByID(ctx, c.Recording)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		r.world.Log.WithField("recording", c.Recording).Warn("there is nothing to tell of")
+		r.world.Log.WithField("recording", c.Recording).Warn("notice is dropped: the recording has no document")
 		return nil
 	case err != nil:
 		return fmt.Errorf("find recording: %w", err)

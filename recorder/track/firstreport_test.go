@@ -108,6 +108,7 @@ func firstReport(t *testing.T, r reported) {
 		}
 	}
 
+	require.NotEmpty(t, audio.frames)
 	require.Len(t, video.frames, len(audio.frames))
 	for n := range audio.frames {
 		sound, picture := audio.Settle(audio.frames[n].Timestamp), video.Settle(video.frames[n].Timestamp)

@@ -94,7 +94,7 @@ type made struct {
 	size int64
 }
 
-// ContentTypes by extension.
+// contentTypes by extension.
 var contentTypes = map[string]string{"webm": "video/webm", "mp4": "video/mp4", "ogg": "audio/ogg"}
 
 // Key is where a file with that name goes in the bucket.

@@ -93,7 +93,7 @@ func (b *Baton) Clear() { b.place.all.clear(b.place) }
 // to others at once: this recorder takes nothing more while it has a suspect.
 func (b *Baton) turnAway(ctx context.Context) error {
 	switch {
-	case !b.place.all.refused(b.place):
+	case !b.place.all.turnedAway(b.place):
 		return b.release(ctx, 0)
 	case b.Receives() >= MaxReceives/2:
 		return b.Offer(ctx)

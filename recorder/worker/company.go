@@ -15,8 +15,8 @@ type admission struct {
 	looked  bool // the ledger has said what it suspects it of
 	decided bool // and it has been admitted
 	// company is how many suspects may be here together, this one included; 0: it is none.
-	company int
-	refused bool // it may not be carried out here for now, because recorders may have died of it
+	company    int
+	turnedAway bool // it may not be carried out here for now, because recorders may have died of it
 }
 
 // suspect says that it is here, and this recorder may die of it.
@@ -44,7 +44,7 @@ func (p *places) admit(of *place, s ledger.Suspicion, again bool) bool {
 	}
 
 	own.decided = p.fits(own, s)
-	own.refused = !own.decided && s.Company > 0
+	own.turnedAway = !own.decided && s.Company > 0
 	p.change()
 	return own.decided
 }
@@ -79,7 +79,7 @@ func (p *places) awaitOthers(own *admission) {
 			if a.decided {
 				return
 			}
-			waiting = waiting || !a.looked || !a.refused && a.moreSuspectThan(own) // and is about to be decided
+			waiting = waiting || !a.looked || !a.turnedAway && a.moreSuspectThan(own) // and is about to be decided
 		}
 		if !waiting {
 			return
@@ -120,12 +120,12 @@ func (p *places) clear(of *place) {
 	}
 }
 
-// refused says whether a start was not admitted because recorders may have died of it.
-func (p *places) refused(of *place) bool {
+// turnedAway says whether a start was not admitted because recorders may have died of it.
+func (p *places) turnedAway(of *place) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.held[of]
-	return a != nil && a.refused
+	return a != nil && a.turnedAway
 }
 
 // closed says that there is a suspect: nothing else is taken while it may kill this recorder.

@@ -51,7 +51,7 @@ func TestWhoMayBeBesideWhom(t *testing.T) {
 			}
 			last := places[len(places)-1]
 			require.Equal(t, c.want, all.admit(last, c.comes, false))
-			require.Equal(t, !c.want && c.comes.Company > 0, all.refused(last))
+			require.Equal(t, !c.want && c.comes.Company > 0, all.turnedAway(last))
 			require.Equal(t, c.closed, all.closed())
 			another, ok := all.take()
 			require.Equal(t, !c.closed, ok)

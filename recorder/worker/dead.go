@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// deadInterval is how often it is looked for dead letters, deadSearch how long it takes until it is looked again for
-	// the queue, if it could not be found: the recorder may have no right to ask.
+	// deadInterval is the time between two looks for dead letters, deadSearch the time between two searches for their
+	// queue, until it is found: the recorder may have no right to ask.
 	deadInterval = time.Minute
 	deadSearch   = 10 * time.Minute
 	// deadAgain is how long a dead letter is kept back that cannot be buried, or not yet, so that others get their turn.

@@ -82,18 +82,18 @@ type Worker struct {
 	// Start does what a start asks for, and returns when that is over, or a while after the baton is to be given up.
 	Start func(ctx context.Context, c command.Command, b *Baton) Ending
 	// GiveUp is told about a start that has failed for the last time, before the queue moves it to the dead-letter queue:
-	// nothing may be recorded for it any more. It is carried out once more then. Or the start was found dead, in that
+	// nothing may be recorded for it any more. It is carried out once more then. Dead says that it was found in that
 	// queue: an error leaves it there for now.
 	GiveUp func(ctx context.Context, c command.Command, dead bool) error
 	// Doubt is told about a recording whose message could not be held: somebody else may have it.
 	Doubt func(recording string)
 	// Stop does what a stop asks for, Notify tells a receiver of a recording's end.
 	Stop, Notify func(context.Context, command.Command) error
-	// MaxRecordings is how many starts are held at most, but for those that only wait for somebody.
+	// MaxRecordings is how many starts are held at most, not counting those that only wait for somebody.
 	MaxRecordings int
 	// Hold is how long a start is held before its recording is handed over, at most [MaxHold].
 	Hold time.Duration
-	// Ready says whether another start can be taken although there are fewer than MaxRecordings.
+	// Ready says whether another start can be taken, if there are fewer than MaxRecordings.
 	Ready func() bool
 	Log   logrus.FieldLogger
 
@@ -228,9 +228,9 @@ func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton,
 			log.Warn("start is left to the recorder that has it now")
 			return
 		}
-		w.settle(force, log, "leave", func(ctx context.Context) error { return baton.leave(ctx, ending.Owner) })
+		w.settle(force, log, "let go of", func(ctx context.Context) error { return baton.leave(ctx, ending.Owner) })
 	case Elsewhere:
-		w.settle(force, log, "leave to others", baton.turnAway)
+		w.settle(force, log, "turn away", baton.turnAway)
 	case TryAgain:
 		after := retryAfter(baton.Receives())
 		log.WithField("after", after.String()).Warn("nothing has come of the start here, it goes back to the queue")
@@ -309,7 +309,7 @@ func (w *Worker) decode(m queue.Message, q *queue.Queue, actions ...command.Acti
 }
 
 // settle does the last thing with a message. If that fails, the message comes back, and comes to the same end again.
-// When everything has to end by force, there is not much time for it, also if it has begun before.
+// When everything has to end by force, there is not much time for it, even if it has begun before.
 func (w *Worker) settle(force context.Context, log logrus.FieldLogger, what string, do func(context.Context) error) {
 	ctx, cancel := retry.WithGrace(force, callTimeout, hurriedCall)
 	defer cancel()

@@ -115,8 +115,8 @@ func NewNotify(recording, receiver string, at time.Time) Command {
 	}
 }
 
-// Target says which of a participant's possible recordings this is: one participant can be recorded as a composite
-// and have their screen recorded as another file at the same time, but never the same thing twice.
+// Target says which of a participant's possible recordings this is: camera and microphone of one participant
+// can be recorded together, and their screen into another file at the same time, but never the same thing twice.
 func (c Command) Target() string {
 	switch {
 	case c.Track != "":

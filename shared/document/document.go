@@ -11,12 +11,12 @@ import (
 // State is how far a recording, or a part of one, has come.
 type State string
 
-// The states of a recording, in order. The last two are final.
+// The states of a recording, in order.
 const (
 	Requested State = "requested"
 	Active    State = "recording"
-	Completed State = "completed"
-	Failed    State = "failed"
+	Completed State = "completed" // final
+	Failed    State = "failed"    // final
 	// Draining is the state of a part whose recorder shuts down, and goes on until another recorder's part runs.
 	Draining State = "draining"
 )
@@ -56,12 +56,13 @@ type Part struct {
 	State     State      `json:"state"`
 	Reason    string     `json:"reason,omitempty"` // why a part ended before the recording did, or why it failed
 	StartedAt *time.Time `json:"startedAt,omitempty"`
-	// Recovered says that the part's recorder disappeared, and that another one made this file of what had been stored: up
-	// to its last 10 seconds are missing, and its tracks' counts may be up to a minute old.
+	// Recovered says that the part's recorder disappeared, and that another one made this file: of what had been stored,
+	// so that up to its last 10 seconds are missing, or of all that was on the disk. Its tracks' counts may be up to a
+	// minute old.
 	Recovered bool    `json:"recovered,omitempty"`
 	Duration  float64 `json:"duration"` // seconds
 	Size      int64   `json:"size"`     // bytes
-	// Overlap is for how many seconds, from this part's beginning on, the part before it has the same.
+	// Overlap is for how many seconds, from this part's beginning on, the parts before it have the same.
 	Overlap float64       `json:"overlap,omitempty"`
 	Tracks  []TrackReport `json:"tracks"`
 }

@@ -1,7 +1,7 @@
 // Package ledger keeps the service's whole state in the bucket, next to the files: which recording of which participant
 // is wanted and who fulfils it (entries), and what became of each recording (documents). There is no other database.
 //
-//	.ledger/ROOM/PARTICIPANT.json              the newest wish for one participant; conditional writes only
+//	.ledger/ROOM/PARTICIPANT.json              who wants what of one participant, and who records it; conditional writes
 //	.recordings/id/RECORDING.json              one recording by its id: its document, or where that is
 //	.recordings/rooms/ROOM/…                   an index for lists, newest first: names without content (index.go)
 //	.recordings/participants/ROOM/PARTICIPANT/…  the same for each participant

@@ -19,11 +19,13 @@ import (
 
 // Limits of SQS (developer guide, "Amazon SQS message quotas").
 const (
-	LongPoll     = 20 * time.Second // the longest that a receive may wait
-	MaxBatch     = 10               // messages in one call
-	MaxInFlight  = 12 * time.Hour   // from a receive to the end of the last visibility timeout
-	minimumSpare = 5 * time.Second
+	LongPoll    = 20 * time.Second // the longest that a receive may wait
+	MaxBatch    = 10               // messages in one call
+	MaxInFlight = 12 * time.Hour   // from a receive to the end of the last visibility timeout
 )
+
+// spare is how much longer than the queue may take to answer a call is waited for.
+const spare = 5 * time.Second
 
 // ErrGone says that a message has been deleted, or belongs to whoever has received it since.
 var ErrGone = errors.New("the message is gone")
@@ -57,7 +59,7 @@ func (q *Queue) Send(ctx context.Context, body string) error {
 // Receive waits up to [LongPoll] for up to limit messages (at most [MaxBatch]) and hides them for visibility.
 func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]Message, error) {
 	// The call itself must be given longer than the server may take to answer it.
-	ctx, cancel := context.WithTimeout(ctx, LongPoll+minimumSpare)
+	ctx, cancel := context.WithTimeout(ctx, LongPoll+spare)
 	defer cancel()
 
 	out, err := q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{

@@ -14,7 +14,7 @@ import (
 	"livekit-recorder/shared/document"
 )
 
-// A camera that comes a moment after the microphone belongs into the same file.
+// A camera that comes a moment after the microphone belongs in the same file.
 func TestCameraSoonAfterTheMicrophoneIsOneFile(t *testing.T) {
 	t.Parallel()
 	p := join(t, system, "auto-soon", "alice")
