@@ -54,7 +54,7 @@ func (r *Recovery) Run(ctx context.Context) {
 			}
 		})
 		if err != nil {
-			r.Log.WithError(err).Error("scratch directory cannot be read, will be tried again")
+			r.Log.WithError(err).Error("what recorders that have ended have left cannot be read, will be tried again")
 		}
 		next.Reset(pause)
 	}

@@ -3,6 +3,7 @@
 package scratch
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,11 +31,15 @@ type Disk interface {
 	Open(path string) (File, error)
 	// Create begins a file, in place of any earlier one.
 	Create(path string) (io.WriteCloser, error)
-	// Lock takes a lock that only one process can have, and loses when it ends. It fails at once if another one has it.
+	// Lock takes a lock that only one process can have, and loses when it ends. It is [ErrLocked] at once if another one
+	// has it.
 	Lock(path string) (unlock func(), err error)
 	// Measure tells how much the files below a directory take, without their holes, and how much of its disk is left.
 	Measure(directory string) (Usage, error)
 }
+
+// ErrLocked says that another process has a lock.
+var ErrLocked = errors.New("another process has it")
 
 // File is a file that may still grow.
 type File interface {
@@ -122,6 +127,9 @@ func (OS) Lock(path string) (unlock func(), err error) {
 	}
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = file.Close() // nothing was written to it
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return func() { _ = file.Close() }, nil // gives up the lock

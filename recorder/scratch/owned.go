@@ -71,8 +71,8 @@ func (o *Owned) Close() error {
 }
 
 // Abandoned takes over the directories of recorders below root that have ended, one after the other. Each is given up
-// again when visit returns, and removed if nothing is left in it.
-func Abandoned(disk Disk, root string, visit func(*Owned)) error {
+// again when visit returns, and removed if nothing is left in it. The error says which ones it could not take over.
+func Abandoned(disk Disk, root string, visit func(*Owned)) (all error) {
 	entries, err := disk.List(root)
 	if err != nil {
 		return fmt.Errorf("list scratch directories: %w", err)
@@ -84,14 +84,18 @@ func Abandoned(disk Disk, root string, visit func(*Owned)) error {
 		}
 		path := filepath.Join(root, e.Name)
 		unlock, err := disk.Lock(filepath.Join(path, lockFile))
-		if err != nil {
+		if errors.Is(err, ErrLocked) {
 			continue // its recorder lives
+		}
+		if err != nil {
+			all = errors.Join(all, err)
+			continue
 		}
 		owned := &Owned{Path: path, disk: disk, unlock: unlock}
 		visit(owned)
 		_ = owned.Close() // what could not be stored stays, and has been reported
 	}
-	return nil
+	return all
 }
 
 // Note says what lies in a directory.

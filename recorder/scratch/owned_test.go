@@ -82,6 +82,21 @@ func TestADirectoryThatHasNoLockYetIsLeftAlone(t *testing.T) {
 	require.Error(t, Abandoned(OS{}, filepath.Join(root, "a file"), nothingIsDone))
 }
 
+// Its files would never be stored, and nobody would know.
+func TestADirectoryThatCannotBeTakenOverIsReported(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "a foreign one", lockFile), 0o700)) // no file that can be locked
+	dead := opened(t, root, "dead")
+	record(t, dead, "R1", "part1.webm")
+	die(dead)
+
+	var names []string
+	err := Abandoned(OS{}, root, func(o *Owned) { names = append(names, filepath.Base(o.Path)) })
+	require.ErrorContains(t, err, "a foreign one")
+	require.NotErrorIs(t, err, ErrLocked)
+	require.Equal(t, []string{"dead"}, names, "others are")
+}
+
 func TestTwoRecordersOfOneNameAreRefused(t *testing.T) {
 	root := t.TempDir()
 	record(t, opened(t, root, "one"), "R1")
