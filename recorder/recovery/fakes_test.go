@@ -30,14 +30,15 @@ var errAway = errors.New("the bucket is away")
 // bucket keeps media files in memory. What recorders had uploaded of a file before they disappeared becomes a file when
 // it is recovered.
 type bucket struct {
-	mu      sync.Mutex
-	objects map[string]string // by key
-	begun   map[string]string
-	away    bool
-	taken   bool  // whatever is stored gets an extra name
-	gone    error // what storing a repaired file answers
-	given   int   // replacements that were given up
-	tidied  []string
+	mu       sync.Mutex
+	objects  map[string]string // by key
+	begun    map[string]string
+	away     bool
+	repaired string // the tag of what another recorder has repaired
+	taken    bool   // whatever is stored gets an extra name
+	gone     error  // what storing a repaired file answers
+	given    int    // replacements that were given up
+	tidied   []string
 	// before is called before each call, without the lock.
 	before func(call string)
 }
@@ -85,7 +86,7 @@ func (b *bucket) Recover(_ context.Context, name, _ string) (found upload.Recove
 		if !ok {
 			return fmt.Errorf("recover: %w", upload.ErrNotFound)
 		}
-		found = upload.Recovered{Size: int64(len(body)), Tag: body}
+		found = upload.Recovered{Size: int64(len(body)), Tag: body, Repaired: b.repaired}
 		return nil
 	})
 	return found, err

@@ -97,7 +97,7 @@ func TestAFileThatAnotherRecorderHasRepairedMeanwhileGetsItsTrueSize(t *testing.
 	r, part := s.theirs("media")
 	s.bucket.before = func(call string) {
 		if call == "replace" {
-			s.bucket.objects[part.Key] = "media+another index"
+			s.bucket.objects[part.Key], s.bucket.repaired = "media+another index", "media"
 		}
 	}
 	part, err := s.Part(t.Context(), r, part)
@@ -105,6 +105,22 @@ func TestAFileThatAnotherRecorderHasRepairedMeanwhileGetsItsTrueSize(t *testing.
 	require.EqualValues(t, len("media+another index"), part.Size)
 	require.EqualValues(t, 3, part.Duration, "it has the same frames")
 	require.Equal(t, "media+another index", s.bucket.objects[part.Key])
+}
+
+// Its owner has come back with the whole, or another recorder has found more of it: that has no index yet.
+func TestAFileThatIsAnotherOneWhenItsRepairIsDoneIsRepairedOnceMore(t *testing.T) {
+	s := newSite(t)
+	r, part := s.theirs("media")
+	s.bucket.before = func(call string) {
+		if call == "replace" {
+			s.bucket.objects[part.Key] = "more media"
+			s.bucket.before = func(string) {}
+		}
+	}
+	part, err := s.Part(t.Context(), r, part)
+	require.NoError(t, err)
+	require.Equal(t, "more media+index", s.bucket.objects[part.Key])
+	require.EqualValues(t, len("more media+index"), part.Size)
 }
 
 func TestAFileIsRepairedAsSoonAsTheBucketIsBack(t *testing.T) {

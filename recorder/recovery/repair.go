@@ -50,17 +50,11 @@ type Replacement interface {
 func (r *Recovery) replace(ctx context.Context, part *document.Part, name string, found upload.Recovered) error {
 	for try := 1; ; try++ {
 		length, size, err := r.repair(ctx, *part, name, found)
-		changed := errors.Is(err, upload.ErrChanged)
 		switch {
 		case err == nil:
 			part.Size, part.Duration = size, length.Seconds()
 			return nil
-		case changed && length > 0: // another recorder has repaired it, of the same frames
-			part.Duration = length.Seconds()
-			found, err = r.look(ctx, *part, name)
-			part.Size = found.Size
-			return err
-		case !changed && !errors.Is(err, upload.ErrGone):
+		case !errors.Is(err, upload.ErrChanged) && !errors.Is(err, upload.ErrGone):
 			return err
 		}
 
@@ -68,7 +62,12 @@ func (r *Recovery) replace(ctx context.Context, part *document.Part, name string
 		if lookErr != nil {
 			return errors.Join(err, lookErr)
 		}
+		before := found.Tag
 		found, part.Size = again, again.Size
+		if length > 0 && found.Repaired == before { // by another recorder, of the same frames
+			part.Duration = length.Seconds()
+			return nil
+		}
 		if try == repairTries {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 )
@@ -192,6 +193,71 @@ func TestTimeGoesOnWhenTimestampsStandStill(t *testing.T) {
 				require.LessOrEqual(t, behind, maxBehind+2*time.Second)
 			}
 			require.Len(t, f.frames, 300)
+		})
+	}
+}
+
+// A way that was blocked (TCP, a recorder that stood still) brings at once what has waited: each frame is where it
+// belongs, and none on top of another.
+func TestABacklogKeepsItsTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		stall   time.Duration
+		reports bool // come meanwhile: the server, which sends them, is on this side
+	}{
+		"11 s, of the publisher": {11 * time.Second, true},
+		"11 s, of the recorder":  {11 * time.Second, false},
+		"25 s, of the publisher": {25 * time.Second, true},
+		"25 s, of the recorder":  {25 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const begin, length, interval = 20 * time.Second, time.Minute, 20 * time.Millisecond
+				f, began := feedOf(t, "audio/opus"), time.Now()
+				var late []func()
+				for at := time.Duration(0); at < length; at += interval {
+					time.Sleep(time.Until(began.Add(at)))
+					stalls := at >= begin && at < begin+c.stall
+					header := rtp.Header{
+						SSRC:           7,
+						SequenceNumber: uint16(at / interval),
+						Timestamp:      uint32(first + at.Milliseconds()*48),
+						Marker:         true,
+					}
+					arrive := func() {
+						f.receive(&rtp.Packet{Header: header, Payload: []byte{31 << 3, 1, 2}}, time.Now())
+						f.drain(time.Now())
+					}
+					report := &rtcp.SenderReport{SSRC: 7, NTPTime: ntpOf(time.Now()), RTPTime: header.Timestamp}
+					tell := func() {}
+					if at%(3*time.Second) == time.Second {
+						tell = func() { f.HandleRTCP(report) }
+					}
+					if stalls && c.reports {
+						tell()
+						tell = func() {}
+					}
+					if late = append(late, arrive, tell); stalls {
+						continue
+					}
+					for n := 0; n+2 < len(late) && len(late) > 100; n += 40 { // some overtake others, or come twice
+						late[n], late[n+2] = late[n+2], late[n]
+						late = append(late, late[n])
+					}
+					for _, do := range late {
+						do()
+					}
+					late = nil
+					for n := max(0, len(f.frames)-200); n < len(f.frames)-100; n++ { // they leave 2 s later
+						f.Settle(f.frames[n].Timestamp)
+					}
+				}
+
+				require.Len(t, f.frames, int(length/interval))
+				for n, frame := range f.frames {
+					off := f.Time(frame.Timestamp).Sub(f.Time(f.frames[0].Timestamp)) - time.Duration(n)*interval
+					require.Less(t, off.Abs(), 5*time.Millisecond, "frame %d", n)
+				}
+			})
 		})
 	}
 }

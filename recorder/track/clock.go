@@ -19,6 +19,9 @@ const (
 	// largestOwn is the largest difference that is surely a track's own, as a layer's step is: a larger one may be the
 	// publisher's clock that was set, which moves all tracks of the session.
 	largestOwn = 40 * time.Millisecond
+	// leap is how much of a correction is not slewed, if packets come that much late as well: whatever the track is made
+	// of stood still for a while (a device that was changed, a telephone that was busy), and its timestamps with it.
+	leap = 300 * time.Millisecond
 	// largestDelay is the most that a track without a report is believed to be late, all of its packets.
 	largestDelay = time.Second
 )
@@ -37,7 +40,7 @@ type Clock struct {
 	synced   bool
 	anchor   anchor
 	offset   time.Duration // of the base, which the anchor has in it while there is no report
-	heard    time.Duration // by how much the newest report's clock was ahead of this machine's when it came
+	heard    heard
 
 	// What the reports say: at timestamp reported, the anchor's line is wrong by level, which grows by skew.
 	reported int64
@@ -45,6 +48,18 @@ type Clock struct {
 	drift    drift
 
 	slewing slewing
+}
+
+// heard is what came with the newest report.
+type heard struct {
+	ahead time.Duration // by how much its clock was ahead of this machine's when it came
+	late  lateness
+}
+
+// lateness is by how much all packets since the newest report were late, at least.
+type lateness struct {
+	known bool
+	least time.Duration
 }
 
 // anchor is where a clock's line begins: that timestamp was that time.
@@ -96,6 +111,12 @@ func (c *Clock) Float() {
 
 // Arrived notes when a packet came. It moves the clock only until it is synced or has been asked for a time.
 func (c *Clock) Arrived(rtp int64, at time.Time, asked bool) {
+	if c.anchored {
+		late := c.base.fromLocal(at).Sub(c.At(rtp))
+		if !c.heard.late.known || late < c.heard.late.least {
+			c.heard.late = lateness{true, late}
+		}
+	}
 	if c.synced || (c.anchored && asked) {
 		return
 	}
@@ -118,7 +139,7 @@ func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bo
 		c.synced, c.anchored, c.anchor = true, true, anchor{rtp, at}
 		c.slewing.from, c.reported = rtp, rtp
 		c.drift.older, c.drift.newer = sample{rtp, 0}, sample{rtp, 0}
-		c.heard = ntp.Sub(arrived)
+		c.heard.ahead = ntp.Sub(arrived)
 		return
 	}
 
@@ -136,6 +157,17 @@ func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bo
 		c.follow(sample{rtp, offset})
 	}
 	c.reported = rtp
+	c.leap(latest)
+	c.heard.late = lateness{}
+}
+
+// leap takes what is left of a correction at once, if packets have been late by as much: time goes on then behind a
+// gap, which there was.
+func (c *Clock) leap(latest int64) {
+	left := c.target(latest) - c.correction(latest)
+	if left > leap && c.heard.late.known && c.heard.late.least > left-leap {
+		c.slewing = slewing{latest, c.target(latest)}
+	}
 }
 
 // agree sees whether the publisher's clock was set since another track of the session had its report: then this track's
@@ -161,8 +193,8 @@ func (c *Clock) attribute(rtp int64, ntp, arrived time.Time) {
 	}
 	off := c.base.time(ntp).Sub(expected)
 	heard := ntp.Sub(arrived)
-	changed := heard - c.heard
-	c.heard = heard
+	changed := heard - c.heard.ahead
+	c.heard.ahead = heard
 
 	switch {
 	case !c.base.knows(),

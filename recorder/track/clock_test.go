@@ -3,8 +3,11 @@ package track
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -190,4 +193,47 @@ func TestAStepInTheReportsIsFollowedAtOnce(t *testing.T) {
 	}
 	require.InDelta(t, 0, c.At(61*90000).Sub(origin.Add(61*time.Second+off)).Seconds(), 0.0005)
 	require.InDelta(t, 0, c.drift.skew, 1e-6, "a step is no drift")
+}
+
+// What sound is made of stands still for a while, without a mute, and its timestamps with it; those of pictures go on.
+func TestATrackThatStoodStillIsInStepAgain(t *testing.T) {
+	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 9 * time.Second, time.Minute} {
+		t.Run(pause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const begin, length, interval = 20 * time.Second, 3 * time.Minute, 20 * time.Millisecond
+				f, began, media := feedOf(t, "audio/opus"), time.Now(), int64(0)
+				var captured, times []time.Time
+				for at := time.Duration(0); at < length; at += interval {
+					time.Sleep(time.Until(began.Add(at)))
+					if at >= begin && at < begin+pause {
+						continue
+					}
+					timestamp := uint32(first + media)
+					media += interval.Milliseconds() * 48
+					f.receive(&rtp.Packet{
+						Header:  rtp.Header{SSRC: 7, SequenceNumber: f.sequence, Timestamp: timestamp, Marker: true},
+						Payload: []byte{31 << 3, 1, 2},
+					}, time.Now())
+					f.drain(time.Now())
+					f.sequence++
+					captured = append(captured, time.Now())
+					if at%(3*time.Second) == time.Second {
+						f.HandleRTCP(&rtcp.SenderReport{SSRC: 7, NTPTime: ntpOf(time.Now()), RTPTime: timestamp})
+					}
+					if left := len(times); len(f.frames)-left > int(leaving/interval) {
+						times = append(times, f.Settle(f.frames[left].Timestamp))
+					}
+				}
+
+				for n, at := range times {
+					if n > 0 {
+						require.True(t, at.After(times[n-1]), "time runs backwards at frame %d", n)
+					}
+					if captured[n].Sub(began) > begin+pause+10*time.Second {
+						require.Less(t, at.Sub(captured[n]).Abs(), 5*time.Millisecond, "frame %d", n)
+					}
+				}
+			})
+		})
+	}
 }

@@ -152,7 +152,7 @@ func (s *stranger) emit(f Frame) {
 
 // farthest is how far from its packets the time of a frame may be: what is plausible of a packet, while others are
 // waited for and reports make up what they like.
-const farthest = maxBehind + maxAhead + patience + 5*time.Second
+const farthest = maxBacklog + maxAhead + patience + 5*time.Second
 
 // fuzz plays scripts for one codec. The first ones have frames of it, whole and cut.
 func fuzz(f *testing.F, mime string, payloads ...[]byte) {

@@ -85,6 +85,7 @@ type times struct {
 	shift  uint32
 	newest uint32 // the timestamp that came last, shifted
 	within bool   // a frame of it goes on in the next packet
+	late   int64  // by how many ticks the newest packet was too late, of a backlog that comes at once; 0 if there is none
 }
 
 // float has times that may still change follow the session's.
@@ -219,10 +220,9 @@ func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 
 	r.packets.ssrc = p.SSRC
 	p.Timestamp += r.times.shift
-	if !isPadding(p.Payload) {
+	if r.packets.sequencer.push(p, now) && !isPadding(p.Payload) {
 		r.arrived(p, steady(now))
 	}
-	r.packets.sequencer.push(p, now)
 }
 
 // arrived tells the clock of a packet, whose timestamp is changed if it has nothing to do with those before. Of a
@@ -237,11 +237,39 @@ func (r *Receiver) arrived(p *rtp.Packet, at time.Time) {
 	}
 
 	r.times.float()
-	by := uint32(r.times.clock.Ahead(extend.near(p.Timestamp), at))
+	ahead := r.times.clock.Ahead(extend.near(p.Timestamp), at)
+	if r.times.catchesUp(ahead, int64(int32(p.Timestamp-r.times.newest)), r.Codec.ClockRate) {
+		return
+	}
+	by := uint32(ahead)
 	p.Timestamp -= by
 	r.times.shift -= by
 	r.times.newest, r.times.within = p.Timestamp, r.Codec.Kind == Video && !p.Marker
 	r.times.clock.Arrived(extend.near(p.Timestamp), at, r.times.settled)
+}
+
+// catchesUp says whether a packet is late because its way was blocked, and what had waited comes at once now: its
+// timestamp goes on from the one before, and ever less late.
+func (t *times) catchesUp(ahead, since, rate int64) bool {
+	late, before := -ahead, t.late
+	t.late = 0
+	switch {
+	case late <= 0 || late > rate*int64(maxBacklog/time.Second) || max(since, -since) > rate:
+		return false
+	case before > 0 && since <= 0: // overtaken by the one before
+		if late-before < rate {
+			t.late = before
+		}
+		return t.late > 0
+	case since == 0, before > 0 && before-late < since/4:
+		return false
+	}
+
+	t.late = late
+	if since > 0 {
+		t.newest += uint32(since)
+	}
+	return true
 }
 
 // drain moves packets into frames, and frames out.

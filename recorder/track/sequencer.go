@@ -48,8 +48,8 @@ type sequencer struct {
 	lost     int64
 }
 
-// push takes a packet that arrived now.
-func (s *sequencer) push(p *rtp.Packet, now time.Time) {
+// push takes a packet that arrived now, unless it is a double, or was given up.
+func (s *sequencer) push(p *rtp.Packet, now time.Time) (taken bool) {
 	if !s.started {
 		s.started = true
 		s.begin(int64(p.SequenceNumber))
@@ -61,11 +61,11 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 		// Whatever was held belongs to the old stream, and is let go with it: pop sees a hole.
 		s.begin(sequence - 1)
 	case distance < 0:
-		return // a double, or later than our patience: counted as lost already
+		return false // a double, or later than our patience: counted as lost already
 	}
 
 	if s.order.has(sequence) {
-		return // a double
+		return false // a double
 	}
 	if len(s.held) == 0 || sequence > s.newest {
 		s.newest = sequence
@@ -78,6 +78,7 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) {
 	if s.ask != nil {
 		s.ask.due.remove(sequence)
 	}
+	return true
 }
 
 // begin lets go of everything.

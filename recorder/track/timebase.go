@@ -15,6 +15,8 @@ const (
 	// than these belongs to a stream that began anew, or is made up.
 	maxAhead  = 3 * time.Second
 	maxBehind = 10 * time.Second
+	// maxBacklog is how far behind packets may be that had to wait together, and come at once then.
+	maxBacklog = 30 * time.Second
 	// offsetWindow is how long the least delay of a report counts, at least: clocks drift apart.
 	offsetWindow = time.Minute
 )

@@ -28,6 +28,8 @@ type Recovered struct {
 	Size  int64  // bytes
 	Whole bool   // it was there already, finished by somebody else
 	Tag   string // of the object, for [S3.Replace]
+	// Repaired is the tag of the object that it was put in the place of, by a repair.
+	Repaired string
 	// Written is when the last of what it was made of came into the bucket, or it itself did, if it was there already.
 	Written time.Time
 }
@@ -79,7 +81,13 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 	if err := errors.Join(s.abortOriginals(ctx, o.key), s.remove(ctx, tails)); err != nil {
 		return Recovered{}, err
 	}
-	recovered := Recovered{Size: there.size, Whole: whole, Tag: there.tag, Written: there.written}
+	recovered := Recovered{
+		Size:     there.size,
+		Whole:    whole,
+		Tag:      there.tag,
+		Repaired: there.repaired,
+		Written:  there.written,
+	}
 	if !whole {
 		recovered.Written = upload.written
 		for _, c := range tails {

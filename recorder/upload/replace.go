@@ -139,7 +139,7 @@ func (r *Replacement) Finish(ctx context.Context) (size int64, err error) {
 			return 0, errors.Join(err, failed)
 		}
 	}
-	return size, r.s3.abortAll(ctx, r.source.key) // of repairs that were cut off, or are late
+	return size, r.s3.abortRepairs(ctx, r.source.key) // of repairs that were cut off, or are late
 }
 
 func (r *Replacement) complete(ctx context.Context, size int64) error {

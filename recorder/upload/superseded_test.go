@@ -394,3 +394,32 @@ func TestRecovererAndReturningOwnerLoseNothing(t *testing.T) {
 		require.True(t, bytes.Equal(file.content[1000:], stored[1000:]), "whoever was first: %s", name)
 	}
 }
+
+// A recorder that was taken for dead comes back while the little that had been found of its file is being repaired:
+// what it has uploaded since, and given back to the disk, is nowhere else.
+func TestARepairLeavesTheUploadOfARecorderThatComesBack(t *testing.T) {
+	for name, end := range map[string]func(s *S3, r *Replacement) error{
+		"the repair is done": func(_ *S3, r *Replacement) error { _, err := r.Finish(t.Context()); return err },
+		"the repair is vain": func(s *S3, _ *Replacement) error { return s.Tidy(t.Context(), testName) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, storage := bucket(t)
+			file, repaired := newFile(t), newFile(t)
+			u := s.Begin(file.Name(), testName, "webm")
+			file.grow(t, 1<<20)
+			require.NoError(t, u.do(t.Context(), u.putTail))
+			recovered, err := s.Recover(t.Context(), testName, "webm")
+			require.NoError(t, err)
+			r, err := s.Replace(t.Context(), repaired.Name(), testName, "webm", recovered.Tag)
+			require.NoError(t, err)
+			repaired.grow(t, 1<<20)
+
+			file.grow(t, 29<<20+1000)
+			uploaded(t, u, file)
+			require.NoError(t, end(s, r))
+			require.NoError(t, r.Close(t.Context(), true))
+			finishesAs(t, u, testName, len(file.content))
+			require.True(t, bytes.Equal(file.content, content(t, storage, testName)))
+		})
+	}
+}

@@ -56,6 +56,17 @@ func (s *S3) abortAll(ctx context.Context, key string) error {
 // abortOriginals throws away the uploads of a recorder's file that a key has, but not those of repairs, which may be
 // under way.
 func (s *S3) abortOriginals(ctx context.Context, key string) error {
+	return s.abortThose(ctx, key, func(first int32) bool { return first <= 1 })
+}
+
+// abortRepairs throws away the uploads of repairs that a key has, but not those of a recorder's file: it may have been
+// taken for dead, and have the only copy of something there.
+func (s *S3) abortRepairs(ctx context.Context, key string) error {
+	return s.abortThose(ctx, key, func(first int32) bool { return first != 1 })
+}
+
+// abortThose throws away those uploads of a key, by the number of their first part, which is 0 if they have none.
+func (s *S3) abortThose(ctx context.Context, key string, which func(first int32) bool) error {
 	ids, err := s.unfinished(ctx, key)
 	if err != nil {
 		return err
@@ -68,12 +79,17 @@ func (s *S3) abortOriginals(ctx context.Context, key string) error {
 			UploadId: &id,
 			MaxParts: aws.Int32(1),
 		})
-		switch {
-		case isCode(err, "NoSuchUpload"):
+		if isCode(err, "NoSuchUpload") {
 			continue // ended meanwhile
-		case err != nil:
+		}
+		if err != nil {
 			return fmt.Errorf("list parts: %w", err)
-		case len(parts.Parts) > 0 && aws.ToInt32(parts.Parts[0].PartNumber) > 1:
+		}
+		first := int32(0)
+		if len(parts.Parts) > 0 {
+			first = aws.ToInt32(parts.Parts[0].PartNumber)
+		}
+		if !which(first) {
 			continue
 		}
 		if err := s.abort(ctx, key, id); err != nil {
@@ -83,5 +99,5 @@ func (s *S3) abortOriginals(ctx context.Context, key string) error {
 	return nil
 }
 
-// Tidy throws away whatever has been left beside a file that is stored.
-func (s *S3) Tidy(ctx context.Context, name string) error { return s.abortAll(ctx, s.Key(name)) }
+// Tidy throws away what repairs have left beside a file that is stored; [S3.Recover] has seen to the rest.
+func (s *S3) Tidy(ctx context.Context, name string) error { return s.abortRepairs(ctx, s.Key(name)) }
