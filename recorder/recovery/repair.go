@@ -105,8 +105,8 @@ func stuck(bounded context.Context, err error) error {
 // duration even if the latter has failed.
 func (r *Recovery) repair(ctx context.Context, part document.Part, name string, found upload.Recovered) (
 	length time.Duration, size int64, err error) {
-	repaired := filepath.Join(r.Work, "repaired-"+filepath.Base(name))
-	defer func() { _ = r.Disk.Remove(repaired) }() // whatever has become of it
+	repaired := filepath.Join(r.Work, "repaired."+part.Container) // there is one at a time
+	defer func() { _ = r.Disk.Remove(repaired) }()                // whatever has become of it
 
 	var into Replacement
 	err = r.insist(ctx, part, "begin to replace file", func(ctx context.Context) (err error) {

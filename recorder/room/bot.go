@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 // errLost says that the connection to the LiveKit server is gone and could not be had again.
 var errLost = errors.New("the connection to LiveKit was lost")
+
+// errLeaving says that a bot was about to leave, because nobody was followed any more: the next one is another.
+var errLeaving = errors.New("the bot was just leaving")
 
 // resubscribe is how long a subscription may take before it is asked for again.
 const resubscribe = 5 * time.Second
@@ -62,7 +66,7 @@ func (b *bot) post(f func()) bool { return b.mail.post(f) }
 func (b *bot) add(f *Following) bool {
 	return b.post(func() {
 		if b.closing {
-			f.send(Closed{Err: errLost})
+			f.send(Closed{Err: cmp.Or(b.err, errLeaving)})
 			return
 		}
 		b.followings[f] = true
