@@ -2,6 +2,7 @@ package recording
 
 import (
 	"context"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -133,17 +134,23 @@ func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledge
 	})
 }
 
-// clear ends the suspicion, first in the ledger: once this recorder has others again, it may die of them.
+// clear ends the suspicion, first in the ledger: once this recorder has others again, it may die of them. But others do
+// not wait until the bucket is back.
 func (c *course) clear() {
 	c.insisting("clear recording of suspicion", func(ctx context.Context) error {
+		defer c.job.baton.Clear()
+		ctx, cancel := context.WithTimeout(ctx, clearTimeout)
+		defer cancel()
 		if err := c.job.all.World.Ledger.Clear(ctx, c.job.start, c.job.attempt); err != nil {
 			return err
 		}
-		c.job.baton.Clear()
 		c.job.log.Info("recording is no longer suspected: this recorder lives")
 		return nil
 	})
 }
+
+// clearTimeout bounds one try to tell the ledger that a suspect lives.
+const clearTimeout = 10 * time.Second
 
 // answer posts an event, or that the ledger cannot be used.
 func (c *course) answer(ctx context.Context, err error, e Event) {

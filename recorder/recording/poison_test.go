@@ -155,3 +155,50 @@ func TestADeadLetterThatNobodyKnowsOfGetsOneToo(t *testing.T) {
 		require.Equal(t, []document.Recording{final}, w.told())
 	})
 }
+
+// Its recorder takes nothing else until it is cleared.
+func TestAnObservationEndsWhateverThePhase(t *testing.T) {
+	suspected := ledger.Grant{Verdict: ledger.Record, Epoch: 1, Suspicion: ledger.Suspicion{Company: 3}}
+	recorded := then([]Event{Looked{Grant: suspected}, InRoom{}}, Granted{Grant: suspected}, Joined{"S1"}, FirstFrame{})
+	for name, before := range map[string][]Event{
+		"the bucket does not answer the bid":  {Looked{Grant: suspected}, InRoom{}, fired(HeadStartTimer)},
+		"it runs":                             recorded,
+		"it closes, and might go on":          then(recorded, Left{}, fired(AbsenceTimer)),
+		"its final document is being written": then(recorded, stands(ledger.Stopped), PartsStored{}, Recovered{}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, effects := play(then(before, fired(ObservationTimer))...)
+			require.Equal(t, "Clear", brief(effects))
+		})
+	}
+}
+
+// People who come while the bucket is away are recorded without it, but not by a recorder that takes nothing else.
+func TestASuspectIsClearedWhileTheBucketIsAway(t *testing.T) {
+	for name, when := range map[string]time.Duration{"before the bid": 500 * time.Millisecond, "later": 10 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(t *testing.T, w *world) {
+				c := start()
+				w.killed(c, 1, 3, false)
+				w.livekit.breaks()
+				h := w.recorder("four").recordAgain(c, 4, false)
+				pass(500 * time.Millisecond)
+				if when < time.Second {
+					w.bucket.set(func(b *bucket) { b.away = true })
+				}
+				w.livekit.works()
+				pass(when)
+				require.NotZero(t, *h.suspicion.Load())
+				w.bucket.set(func(b *bucket) { b.away = true })
+				pass(ledger.Observation + 2*clearTimeout)
+				require.Zero(t, *h.suspicion.Load())
+				require.True(t, h.goesOn())
+				w.bucket.set(func(b *bucket) { b.away = false })
+				pass(time.Minute)
+				require.True(t, h.goesOn())
+				h.kill()
+				require.Equal(t, TryAgain, h.within(soon).Outcome)
+			})
+		})
+	}
+}
