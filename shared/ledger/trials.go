@@ -31,8 +31,10 @@ const (
 	// provenAlone is how many deaths with nothing else there condemn a recording, provenEver how many in all.
 	provenAlone = 2
 	provenEver  = 8
-	// rememberDeaths is how long a death in company counts.
+	// rememberDeaths is how long a death in company counts, rememberAlone one with nothing else there: a recording may go
+	// on for months.
 	rememberDeaths = 30 * time.Minute
+	rememberAlone  = 12 * time.Hour
 	// isolationPatience is how long a suspect waits for a recorder that has nothing else.
 	isolationPatience = time.Minute
 	// maxTrials bounds the list for one recording.
@@ -89,11 +91,19 @@ func (e Entry) earlier(b Bid) (trials []Trial) {
 		if t.Dead.IsZero() {
 			t.Dead = b.At
 		}
-		if t.Alone || b.At.Sub(t.Dead) <= rememberDeaths {
+		if b.At.Sub(t.Dead) <= t.remembered() {
 			trials = append(trials, t)
 		}
 	}
 	return trials
+}
+
+// remembered is how long it counts that the recorder died.
+func (t Trial) remembered() time.Duration {
+	if t.Alone {
+		return rememberAlone
+	}
+	return rememberDeaths
 }
 
 // suspicion says what the trials so far make of a recording.

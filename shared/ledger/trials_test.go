@@ -53,6 +53,7 @@ func TestWhoIsSuspect(t *testing.T) {
 			append(many(3, dies), diesAlone, isCleared, diesAlone), 0, none, true},
 		"deaths are forgotten": {many(5, dies), 31 * time.Minute, none, false},
 		"but not deaths alone": {append(many(3, dies), diesAlone, diesAlone), 31 * time.Minute, none, true},
+		"not for half a day":   {append(many(3, dies), diesAlone, diesAlone), 12*time.Hour + time.Second, none, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, now := Entry{}, at(0)
