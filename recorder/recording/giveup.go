@@ -66,7 +66,7 @@ func (r *Recordings) Bury(ctx context.Context, start command.Command) error {
 const letGoTimeout = 5 * time.Second
 
 // letGo tells the ledger that this attempt ends, or is about to, and that its recorder has not died of it. If the
-// bucket does not hear of it, one death too many is counted; it is proof of nothing.
+// bucket does not hear of it, one death too many is counted.
 func (c *course) letGo(ctx context.Context) {
 	if ctx.Err() != nil || !c.tried.Load() {
 		return

@@ -114,6 +114,10 @@ func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledge
 			return false, err
 		}
 	}
+	if suspicion.Quarantined {
+		c.job.log.WithField("pause", suspicion.Pause.String()).Error("recorders keep dying of this recording: it is tried " +
+			"again, alone, after pauses that get longer")
+	}
 	if !c.job.baton.Admit(suspicion) {
 		c.job.log.WithField("company", suspicion.Company).Warn("recorders may have died of this recording, or of what is " +
 			"here: it is left to others for now")

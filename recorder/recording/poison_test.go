@@ -30,7 +30,7 @@ func (w *world) killed(c command.Command, first, count int, busy bool) {
 	}
 }
 
-func TestWhatKillsEveryRecorderIsRecordedAloneAndThenRefused(t *testing.T) {
+func TestWhatKillsEveryRecorderIsRecordedAloneAfterPausesThatGetLonger(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		c := start()
 		w.killed(c, 1, 3, true)
@@ -39,17 +39,47 @@ func TestWhatKillsEveryRecorderIsRecordedAloneAndThenRefused(t *testing.T) {
 		require.Equal(t, ledger.Suspicion{Company: 10}, *busy.suspicion.Load())
 		w.killed(c, 5, 2, false)
 
-		refuses := w.recorder("refuses").recordAgain(c, 7, true)
-		require.Equal(t, Done, refuses.within(5*time.Minute).Outcome)
+		for n := range 6 {
+			away := w.recorder(fmt.Sprint("early", n)).recordAgain(c, 7+n, false)
+			require.Equal(t, Elsewhere, away.within(soon).Outcome)
+			require.Equal(t, ledger.Pause(2+n), away.suspicion.Load().Pause)
+			require.Equal(t, document.Active, w.document(c).State, "it stays wanted")
+			pass(ledger.Pause(2+n) + time.Second)
+			away = w.recorder(fmt.Sprint("busy again", n)).recordAgain(c, 7+n, true)
+			require.Equal(t, Elsewhere, away.within(soon).Outcome)
+			w.killed(c, 100+n, 1, false)
+		}
+
+		busy = w.recorder("turns away").recordAgain(c, 20, true)
+		require.Equal(t, Elsewhere, busy.within(soon).Outcome)
+		w.recorder("stops").stop(c)
+		require.Equal(t, Done, w.recorder("closes").recordAgain(c, 21, true).within(5*time.Minute).Outcome)
 		final := w.document(c)
-		require.Equal(t, document.Failed, final.State)
-		require.Equal(t, document.ReasonDeadly, final.Reason)
-		require.Len(t, final.Parts, 5)
+		require.Equal(t, document.Completed, final.State)
+		require.Len(t, final.Parts, 11)
 		for _, part := range final.Parts {
 			require.True(t, part.Recovered, "what there is stays")
 		}
 		require.Equal(t, []document.Recording{final}, w.told())
-		require.Equal(t, Done, w.recorder("late").recordAgain(c, 8, true).within(soon).Outcome, "nobody tries again")
+		require.Equal(t, Done, w.recorder("late").recordAgain(c, 22, true).within(soon).Outcome, "nobody tries again")
+	})
+}
+
+// A deployment that crashes again and again kills recorders, whatever they record.
+func TestWhatRecordersDiedBesideIsRecordedOnWhenTheyLiveAgain(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		c := start()
+		w.killed(c, 1, 5, false)
+		away := w.recorder("early").recordAgain(c, 6, false)
+		require.Equal(t, Elsewhere, away.within(soon).Outcome)
+		pass(ledger.Pause(2) + time.Second)
+		h := w.recorder("healthy").recordAgain(c, 7, false)
+		pass(ledger.Observation + 5*time.Second)
+		require.Zero(t, *h.suspicion.Load(), "others may come")
+		require.True(t, h.goesOn())
+		w.recorder("stops").stop(c)
+		require.Equal(t, Done, h.within(5*time.Minute).Outcome)
+		require.Equal(t, document.Completed, w.document(c).State)
 	})
 }
 
