@@ -160,7 +160,7 @@ func TestADeadLetterGetsAFinalDocument(t *testing.T) {
 		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive)
 		killed.kill()
 		require.Equal(t, TryAgain, killed.within(soon).Outcome)
-		pass(deadLetterPatience)
+		pass(two.Policy.StartTimeout + deadLetterPatience)
 		require.NoError(t, two.Bury(t.Context(), c))
 		require.Empty(t, w.told(), "its parts are still to be recovered")
 
@@ -174,9 +174,42 @@ func TestADeadLetterGetsAFinalDocument(t *testing.T) {
 	})
 }
 
+// Nothing has come of it yet, and somebody may come any moment.
+func TestADeadLetterWhoseRecordingIsWaitedForIsNotBuried(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		w.livekit.goes()
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		pass(3 * time.Minute) // it has been on the queue
+		waits := one.record(c)
+		pass(20 * time.Second)
+		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive)
+		w.livekit.comes("S1")
+		pass(10 * time.Second)
+		require.True(t, waits.goesOn())
+		require.Equal(t, document.Active, w.document(c).State)
+		waits.kill()
+		require.Equal(t, TryAgain, waits.within(soon).Outcome)
+	})
+}
+
+// Another message of its start may be among the dead letters.
+func TestADeadLetterWhoseRecordingIsQuarantinedIsNotBuried(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, c := w.recorder("one"), start()
+		w.killed(c, 1, 5, false)
+		require.Equal(t, Elsewhere, w.recorder("early").recordAgain(c, 6, false).within(soon).Outcome)
+		pass(2*ledger.Pause(2) + one.Policy.StartTimeout + deadLetterPatience - time.Second)
+		require.ErrorIs(t, one.Bury(t.Context(), c), ErrAlive)
+		pass(2 * time.Second)
+		require.NoError(t, one.Bury(t.Context(), c))
+	})
+}
+
 func TestADeadLetterThatNobodyKnowsOfGetsOneToo(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), joined("S1")
+		require.ErrorIs(t, one.Bury(t.Context(), c), ErrAlive, "somebody may be about to note it")
+		pass(one.Policy.StartTimeout + deadLetterPatience)
 		require.NoError(t, one.Bury(t.Context(), c))
 		require.Equal(t, Refused, one.record(c).within(soon).Outcome)
 		final := w.document(c)

@@ -3,6 +3,8 @@ package ledger
 import (
 	"slices"
 	"time"
+
+	"livekit-recorder/shared/command"
 )
 
 // A recording may kill whoever records it: by a want of memory, or a fault that no code can catch. All recordings of
@@ -173,6 +175,30 @@ func (e Entry) judged(b Bid, g Grant) (Entry, Grant) {
 
 	g.Suspicion = e.suspicion(b)
 	return e.Tried(b), g
+}
+
+// expected is until when somebody may have a recording of which there is nothing yet, or be about to take it up: it may
+// wait for its participant for so long, and be quarantined before that. What is not wanted is nobody's.
+func (e Entry) expected(start command.Command, waits time.Duration) (until time.Time) {
+	if claim, claimed := e.Claims[start.Recording]; claimed && !claim.Wanted() {
+		return until
+	}
+
+	newest, alone := start.RequestedAt, 0
+	for _, t := range e.Trials[start.Recording] {
+		if t.Alone {
+			alone++
+		}
+		for _, at := range []time.Time{t.At, t.Dead} {
+			if at.After(newest) {
+				newest = at
+			}
+		}
+	}
+	if alone >= quarantineAlone {
+		waits += 2 * Pause(alone)
+	}
+	return newest.Add(waits)
 }
 
 // LetGo notes that an attempt has ended, or is about to, and its recorder lives.
