@@ -87,3 +87,13 @@ func (c *course) letGo(ctx context.Context) {
 		c.job.log.WithError(err).Warn("the ledger could not be told that this recorder lives")
 	}
 }
+
+// mourn tells the ledger that recorders have died of a recording that was not admitted here: from now on it waits. If
+// the bucket does not hear of it, the next one that looks at it tells it.
+func (c *course) mourn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, letGoTimeout)
+	defer cancel()
+	if err := c.job.all.World.Ledger.Mourn(ctx, c.theBid()); err != nil {
+		c.job.log.WithError(err).Warn("the ledger could not be told that recorders have died")
+	}
+}

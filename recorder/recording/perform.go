@@ -103,17 +103,9 @@ func (c *course) lookFirst() {
 }
 
 // turnedAway says whether a recording must not be carried out here. If it may, and its start has been received before,
-// the ledger is told before anything of it gets here: recorders may have died of it before they could claim it.
+// the ledger is told before anything of it gets here: recorders may have died of it before they could claim it. If it
+// must not, that is known before the bucket is asked for more: it may be slow, and recording begins without it.
 func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledger.Suspicion) (away bool, err error) {
-	world := c.job.all.World
-	if suspicion.Company > 0 { // from now on it waits for a recorder of its own
-		err := insist(ctx, c.job.log, "note that recorders have died", func(ctx context.Context) error {
-			return world.Ledger.Mourn(ctx, bid)
-		})
-		if err != nil {
-			return false, err
-		}
-	}
 	if suspicion.Quarantined {
 		c.job.log.WithField("pause", suspicion.Pause.String()).Error("recorders keep dying of this recording: it is tried " +
 			"again, alone, after pauses that get longer")
@@ -127,14 +119,14 @@ func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledge
 		c.job.log.WithField("company", suspicion.Company).Warn("recorders may have died of this recording: few others may " +
 			"be with it")
 	}
-	if c.job.baton.Receives() < 2 {
+	if c.job.baton.Receives() < 2 && suspicion.Company == 0 {
 		return false, nil
 	}
 
 	c.tried.Store(true)
 	bid.Alone = c.job.baton.Alone()
 	return false, insist(ctx, c.job.log, "note attempt", func(ctx context.Context) error {
-		return world.Ledger.Try(ctx, bid)
+		return c.job.all.World.Ledger.Try(ctx, bid)
 	})
 }
 

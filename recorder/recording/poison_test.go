@@ -136,6 +136,25 @@ func TestRecordersThatLetGoHaveNotDied(t *testing.T) {
 	}
 }
 
+// Recording begins without a bucket that is slow, but not beside others when it has said what is suspected.
+func TestASuspectIsTurnedAwayAlthoughTheBucketIsSlow(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		c := start()
+		w.killed(c, 1, 3, true)
+		w.bucket.set(func(b *bucket) { b.pause = 400 * time.Millisecond })
+		busy := w.recorder("busy").recordAgain(c, 4, true)
+		require.Equal(t, Elsewhere, busy.within(5*time.Second).Outcome)
+		pass(time.Minute)
+		w.bucket.set(func(b *bucket) { b.pause = 0 })
+		waited := w.recorder("busy too").recordAgain(c, 5, true)
+		pass(10 * time.Second)
+		require.True(t, waited.suspicion.Load().Mixed, "it has waited since it was turned away")
+		require.True(t, waited.goesOn())
+		waited.kill()
+		require.Equal(t, TryAgain, waited.within(soon).Outcome)
+	})
+}
+
 // A recorder may die before it can claim what kills it.
 func TestDeathsBeforeTheClaimCount(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
