@@ -95,7 +95,7 @@ func (c *course) lookFirst() {
 			found.Grant, err = c.job.all.World.Ledger.Look(ctx, bid)
 			return err
 		})
-		if err == nil && found.Grant.Verdict == ledger.Record {
+		if v := found.Grant.Verdict; err == nil && (v == ledger.Record || v == ledger.Close) {
 			found.Elsewhere, err = c.turnedAway(ctx, bid, found.Grant.Suspicion)
 		}
 		c.answer(ctx, err, found)

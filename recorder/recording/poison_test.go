@@ -171,6 +171,26 @@ func TestDeathsBeforeTheClaimCount(t *testing.T) {
 	})
 }
 
+// Others must not die again and again with who recovers what there is.
+func TestClosingThatKillsIsNotBesideOthers(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		c := start()
+		w.killed(c, 1, 1, false)
+		w.recorder("stops").stop(c)
+		for n := range 5 {
+			h := w.recorder(fmt.Sprint("closes", n)).recordAgain(c, 2+n, true)
+			pass(3 * time.Second)
+			require.Equal(t, n < 3, h.goesOn())
+			h.kill()
+			<-h.ended
+			pass(20 * time.Second)
+		}
+		h := w.recorder("alone").recordAgain(c, 7, false)
+		require.Equal(t, Done, h.within(5*time.Minute).Outcome)
+		require.Equal(t, document.Completed, w.document(c).State)
+	})
+}
+
 func TestADeadLetterGetsAFinalDocument(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, two, c := w.recorder("one"), w.recorder("two"), start()

@@ -60,6 +60,8 @@ type Trial struct {
 	// Alone says that the recorder had nothing else, and took nothing else; or that the recording was in quarantine, and
 	// what was beside it was not suspect.
 	Alone bool `json:"alone,omitempty"`
+	// Closing says that the recording was not wanted any more: its parts were to be recovered, which may kill as well.
+	Closing bool `json:"closing,omitempty"`
 	// Dead is when another recorder came to take the recording up and did not know that the attempt had ended.
 	Dead time.Time `json:"dead,omitzero"`
 }
@@ -87,6 +89,7 @@ func (e Entry) Tried(b Bid) Entry {
 		Attempt:  b.Attempt,
 		At:       b.At,
 		Alone:    b.Alone || e.suspicion(b).Quarantined,
+		Closing:  e.closes(b.Start.Recording),
 	}
 	for _, t := range e.Trials[b.Start.Recording] {
 		if t.Attempt == b.Attempt {
@@ -122,9 +125,18 @@ func (t Trial) remembered() time.Duration {
 	return rememberDeaths
 }
 
-// suspicion says what the trials so far make of a recording.
+// closes says that a recording is not wanted any more, and to be brought to its end.
+func (e Entry) closes(recording string) bool {
+	claim, claimed := e.Claims[recording]
+	return claimed && !claim.Wanted()
+}
+
+// suspicion says what the trials so far make of a recording. That recorders died of recording it does not make them die
+// of closing it.
 func (e Entry) suspicion(b Bid) (s Suspicion) {
-	deaths, alone := e.earlier(b), 0 // of it alone
+	closes := e.closes(b.Start.Recording)
+	deaths := slices.DeleteFunc(e.earlier(b), func(t Trial) bool { return closes && !t.Closing })
+	alone := 0 // of it alone
 	var newest time.Time
 	for _, t := range deaths {
 		if t.Alone {
@@ -169,7 +181,7 @@ func company(deaths int) int {
 
 // judged is what a bid comes to that a recording has been granted for, when the deaths of its recorders are looked at.
 func (e Entry) judged(b Bid, g Grant) (Entry, Grant) {
-	if b.Leaving || g.Verdict != Record {
+	if b.Leaving || g.Verdict != Record && g.Verdict != Close {
 		return e, g
 	}
 
@@ -180,7 +192,7 @@ func (e Entry) judged(b Bid, g Grant) (Entry, Grant) {
 // expected is until when somebody may have a recording of which there is nothing yet, or be about to take it up: it may
 // wait for its participant for so long, and be quarantined before that. What is not wanted is nobody's.
 func (e Entry) expected(start command.Command, waits time.Duration) (until time.Time) {
-	if claim, claimed := e.Claims[start.Recording]; claimed && !claim.Wanted() {
+	if e.closes(start.Recording) {
 		return until
 	}
 

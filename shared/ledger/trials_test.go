@@ -147,3 +147,19 @@ func TestTrialsOfWhatNobodyClaimsAreForgotten(t *testing.T) {
 	require.NotContains(t, e.Trials, "R1")
 	require.Contains(t, e.Trials, "R2", "it is claimed")
 }
+
+// What recorders died of recording is closed as usual; what they die of closing is kept apart as well.
+func TestClosingThatKillsIsSuspect(t *testing.T) {
+	var e Entry
+	for n := range suspectAfter {
+		e, _ = e.ApplyBid(bid(joined("R1", "S1", 1), fmt.Sprint("records", n)))
+	}
+	e, _ = e.ApplyStop(left("S1", 2))
+	for n := range 2 * quarantineMixed {
+		var g Grant
+		e, g = e.ApplyBid(bid(joined("R1", "S1", 3), fmt.Sprint("closes", n)))
+		require.Equal(t, Close, g.Verdict)
+		require.Equal(t, company(n), g.Company)
+		require.Equal(t, n >= quarantineMixed, g.Quarantined)
+	}
+}
