@@ -166,7 +166,8 @@ func (f *fleet) frames(p *person, target string, from, until time.Time, visit fu
 func (f *fleet) checkWanted(p *person, w wish, places map[frameKey][]place, result *Result) {
 	missing := map[string][]time.Time{}
 	f.frames(p, w.target, w.from.Add(startWithin), w.until.Add(-endMargin), func(s *source, frame sent) {
-		if s.frames[0].number == frame.number || frame.at.Sub(s.session.joined) < startWithin {
+		first := s.frames[0].number == frame.number || frame.at.Sub(s.session.joined) < startWithin
+		if first || f.quarantined(p.identity, frame.at) {
 			return
 		}
 		result.Checked++

@@ -31,7 +31,7 @@
 //	starts-are-known                   a start that was accepted has a document
 //	sigterm-in-time, no-early-end      recorders end when they are asked to, and only then
 //	events-taken, no-panic             recorders do not stand still
-//	poison-is-refused                  what kills recorders is refused before it has killed many, and nothing else is
+//	poison-is-quarantined              what kills recorders does so less and less often, and is not given up
 //
 // What is in the disturbed times is allowed to get lost; that nothing of it is twice or wrong is not. Each plan is
 // played in a process of its own (worker.go). Runs of one plan are alike, not equal, for goroutines are not scheduled

@@ -151,10 +151,13 @@ func (f *fleet) unfinished() (left []string) {
 	return left
 }
 
+// calmBehind is for how long frames may get lost behind a disturbance.
+const calmBehind = 90 * time.Second
+
 // calm says whether no disturbance is near a time: frames may get lost 15 s before one until 90 s after it.
 func (f *fleet) calm(at time.Time) bool {
 	for _, d := range f.disturbances {
-		if at.After(d.from.Add(-15*time.Second)) && at.Before(d.until.Add(90*time.Second)) {
+		if at.After(d.from.Add(-15*time.Second)) && at.Before(d.until.Add(calmBehind)) {
 			return false
 		}
 	}

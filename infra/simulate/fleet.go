@@ -36,6 +36,7 @@ type records struct {
 	nextEvent    int
 	dying        map[string]bool // processes that have got a deadly frame
 	killed       map[string]int  // recorders, by the person that killed them
+	deaths       []death
 }
 
 // disturbance is a time in which frames may get lost: a fault, from its beginning to its end.
@@ -233,10 +234,13 @@ func (f *fleet) run(ctx context.Context, r *running) {
 	f.server.forget(r.process)
 }
 
-// kill ends a machine's processes without a word.
-func (f *fleet) kill(h *host) {
+// kill ends a machine's processes without a word. Of says whose frames have done that, if somebody's have.
+func (f *fleet) kill(h *host, of string) {
 	for _, r := range h.alive() {
 		f.journal.note(r.name, "is killed")
+		f.records.mu.Lock()
+		f.deaths = append(f.deaths, death{time.Now(), of})
+		f.records.mu.Unlock()
 		r.kill()
 		r.stop() // nobody hears it, but timers end
 		f.server.forget(r.process)

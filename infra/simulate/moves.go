@@ -53,9 +53,9 @@ func (f *fleet) playFault(m Move, h *host, p *person) {
 	f.disturbed(m.String(), seconds(m.Seconds))
 	switch m.Do {
 	case Kill:
-		f.kill(h)
+		f.kill(h, "")
 	case Vanish:
-		f.kill(h)
+		f.kill(h, "")
 		h.disk = newDisk()
 	case Terminate:
 		f.terminate(h)

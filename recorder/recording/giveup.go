@@ -15,8 +15,8 @@ import (
 // while something is recorded, it is saved every minute.
 const deadLetterPatience = 3 * saveInterval
 
-// ErrAlive says that a recorder has the recording, by another message.
-var ErrAlive = errors.New("a recorder has the recording")
+// ErrAlive says that a recorder has the recording, or may take it up, by another message.
+var ErrAlive = errors.New("a recorder has the recording, or may take it up")
 
 // GiveUp makes sure that nothing is recorded any more for a start that could not be carried out, again and again.
 // Carried out once more after that, it is brought to its end. If that is all there is of it, everybody is told at once.
@@ -45,8 +45,18 @@ func (r *Recordings) GiveUp(ctx context.Context, start command.Command) error {
 }
 
 // Bury is [Recordings.GiveUp] for a start that was found among the dead letters: nobody has given it up before. It is
-// [ErrAlive] while a recorder has the recording all the same.
+// [ErrAlive] while a recorder has the recording all the same, if only to wait for its participant, or while it may be
+// quarantined.
 func (r *Recordings) Bury(ctx context.Context, start command.Command) error {
+	waits := max(r.Policy.StartTimeout, r.Policy.RejoinWindow) + deadLetterPatience
+	until, err := r.World.Ledger.Expected(ctx, start, waits)
+	switch {
+	case err != nil:
+		return fmt.Errorf("find out whether a recorder has the recording: %w", err)
+	case r.World.Now().Before(until):
+		return ErrAlive
+	}
+
 	there, err := r.World.Documents.ByID(ctx, start.Recording)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound): // nothing but the start was ever known of it
@@ -66,7 +76,7 @@ func (r *Recordings) Bury(ctx context.Context, start command.Command) error {
 const letGoTimeout = 5 * time.Second
 
 // letGo tells the ledger that this attempt ends, or is about to, and that its recorder has not died of it. If the
-// bucket does not hear of it, one death too many is counted; it is proof of nothing.
+// bucket does not hear of it, one death too many is counted.
 func (c *course) letGo(ctx context.Context) {
 	if ctx.Err() != nil || !c.tried.Load() {
 		return
@@ -75,5 +85,15 @@ func (c *course) letGo(ctx context.Context) {
 	defer cancel()
 	if err := c.job.all.World.Ledger.LetGo(ctx, c.job.start, c.job.attempt); err != nil {
 		c.job.log.WithError(err).Warn("the ledger could not be told that this recorder lives")
+	}
+}
+
+// mourn tells the ledger that recorders have died of a recording that was not admitted here: from now on it waits. If
+// the bucket does not hear of it, the next one that looks at it tells it.
+func (c *course) mourn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, letGoTimeout)
+	defer cancel()
+	if err := c.job.all.World.Ledger.Mourn(ctx, c.theBid()); err != nil {
+		c.job.log.WithError(err).Warn("the ledger could not be told that recorders have died")
 	}
 }

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"context"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -94,7 +95,7 @@ func (c *course) lookFirst() {
 			found.Grant, err = c.job.all.World.Ledger.Look(ctx, bid)
 			return err
 		})
-		if err == nil && found.Grant.Verdict == ledger.Record {
+		if v := found.Grant.Verdict; err == nil && (v == ledger.Record || v == ledger.Close) {
 			found.Elsewhere, err = c.turnedAway(ctx, bid, found.Grant.Suspicion)
 		}
 		c.answer(ctx, err, found)
@@ -102,16 +103,12 @@ func (c *course) lookFirst() {
 }
 
 // turnedAway says whether a recording must not be carried out here. If it may, and its start has been received before,
-// the ledger is told before anything of it gets here: recorders may have died of it before they could claim it.
+// the ledger is told before anything of it gets here: recorders may have died of it before they could claim it. If it
+// must not, that is known before the bucket is asked for more: it may be slow, and recording begins without it.
 func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledger.Suspicion) (away bool, err error) {
-	world := c.job.all.World
-	if suspicion.Company > 0 { // from now on it waits for a recorder of its own
-		err := insist(ctx, c.job.log, "note that recorders have died", func(ctx context.Context) error {
-			return world.Ledger.Mourn(ctx, bid)
-		})
-		if err != nil {
-			return false, err
-		}
+	if suspicion.Quarantined {
+		c.job.log.WithField("pause", suspicion.Pause.String()).Error("recorders keep dying of this recording: it is tried " +
+			"again, alone, after pauses that get longer")
 	}
 	if !c.job.baton.Admit(suspicion) {
 		c.job.log.WithField("company", suspicion.Company).Warn("recorders may have died of this recording, or of what is " +
@@ -122,28 +119,34 @@ func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledge
 		c.job.log.WithField("company", suspicion.Company).Warn("recorders may have died of this recording: few others may " +
 			"be with it")
 	}
-	if c.job.baton.Receives() < 2 {
+	if c.job.baton.Receives() < 2 && suspicion.Company == 0 {
 		return false, nil
 	}
 
 	c.tried.Store(true)
 	bid.Alone = c.job.baton.Alone()
 	return false, insist(ctx, c.job.log, "note attempt", func(ctx context.Context) error {
-		return world.Ledger.Try(ctx, bid)
+		return c.job.all.World.Ledger.Try(ctx, bid)
 	})
 }
 
-// clear ends the suspicion, first in the ledger: once this recorder has others again, it may die of them.
+// clear ends the suspicion, first in the ledger: once this recorder has others again, it may die of them. But others do
+// not wait until the bucket is back.
 func (c *course) clear() {
 	c.insisting("clear recording of suspicion", func(ctx context.Context) error {
+		defer c.job.baton.Clear()
+		ctx, cancel := context.WithTimeout(ctx, clearTimeout)
+		defer cancel()
 		if err := c.job.all.World.Ledger.Clear(ctx, c.job.start, c.job.attempt); err != nil {
 			return err
 		}
-		c.job.baton.Clear()
 		c.job.log.Info("recording is no longer suspected: this recorder lives")
 		return nil
 	})
 }
+
+// clearTimeout bounds one try to tell the ledger that a suspect lives.
+const clearTimeout = 10 * time.Second
 
 // answer posts an event, or that the ledger cannot be used.
 func (c *course) answer(ctx context.Context, err error, e Event) {

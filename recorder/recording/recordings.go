@@ -122,7 +122,11 @@ func (r *Recordings) Record(ctx context.Context, start command.Command, baton Ba
 		r.running = append(r.running, c)
 		r.mu.Unlock()
 		defer func() {
-			if result.Outcome != Done && result.Outcome != Refused {
+			switch result.Outcome {
+			case Done, Refused:
+			case Elsewhere:
+				c.mourn(ctx)
+			default:
 				c.letGo(ctx)
 			}
 			r.mu.Lock()

@@ -81,7 +81,7 @@ func (m *move) closing(e Event) {
 		m.state.Ending = Ending{Outcome: LeftToOwner, Reason: reasonLost}
 		m.state.Pending &^= RecoveryPending // is the other one's to do
 	case TimerFired:
-		m.exceeded(e.Timer)
+		m.timerAtTheEnd(e.Timer)
 		return
 	default:
 		return
@@ -108,8 +108,16 @@ func (m *move) concluding(e Event) {
 	case Yielded, Told, Dismissed:
 		m.end(m.state.Ending.Outcome)
 	case TimerFired:
-		m.exceeded(e.Timer)
+		m.timerAtTheEnd(e.Timer)
 	}
+}
+
+// timerAtTheEnd is for timers that run while the recording is about to end.
+func (m *move) timerAtTheEnd(t Timer) {
+	if t == ObservationTimer { // it may take long, or go on, and its recorder takes nothing else until then
+		m.do(Clear{})
+	}
+	m.exceeded(t)
 }
 
 // exceeded notes that the longest duration has passed while the recording was about to end: then it does not go on.

@@ -31,6 +31,9 @@ func (m *move) beforeGrant(e Event) {
 func (m *move) looked(e Looked) {
 	v := e.Grant.Verdict
 	m.state.Verdict = v
+	if e.Grant.Company > 0 && !e.Elsewhere { // it has been admitted, whatever the bucket says to a bid, and when
+		m.do(Arm{ObservationTimer, ledger.Observation})
+	}
 	switch {
 	case e.Elsewhere && !m.state.Recorded():
 		m.drop(Elsewhere)

@@ -181,7 +181,7 @@ func (h *turn) Wake() bool {
 // Admit takes suspects if the recorder has nothing else, or they have waited for that.
 func (h *turn) Admit(s ledger.Suspicion) bool {
 	h.suspicion.Store(&s)
-	return s.Company == 0 || !h.busy || s.Mixed
+	return s.Pause == 0 && (s.Company == 0 || !h.busy || s.Mixed)
 }
 
 func (h *turn) Alone() bool {

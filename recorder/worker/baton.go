@@ -89,21 +89,28 @@ func (b *Baton) Alone() bool { return b.place.all.alone(b.place) }
 func (b *Baton) Clear() { b.place.all.clear(b.place) }
 
 // turnAway gives a start back that must not be carried out here. A suspect waits a little for a recorder that has
-// nothing else; so that this does not count as failures, it is sent anew when it was received often. Anything else goes
-// to others at once: this recorder takes nothing more while it has a suspect.
+// nothing else, or until it may be tried again; so that this does not count as failures, it is sent anew when it was
+// received often. Anything else goes to others at once: this recorder takes nothing more while it has a suspect.
 func (b *Baton) turnAway(ctx context.Context) error {
+	away, pause := b.place.all.turnedAway(b.place)
+	least := max(turnedAwayFor, min(pause, turnedAwayMost))
 	switch {
-	case !b.place.all.turnedAway(b.place):
+	case !away:
 		return b.release(ctx, 0)
 	case b.Receives() >= MaxReceives/2:
 		return b.Offer(ctx)
 	}
-	return b.release(ctx, turnedAwayFor+time.Duration(rand.Int64N(int64(turnedAwayFor))))
+	return b.release(ctx, least+time.Duration(rand.Int64N(int64(turnedAwayFor))))
 }
 
-// turnedAwayFor is how long a suspect is kept back at least, and half of what it is at most: several recorders may have
-// turned it away that will be free at different times.
-const turnedAwayFor = 10 * time.Second
+const (
+	// turnedAwayFor is how long a suspect is kept back at least, and half of what it is at most if nothing but a free
+	// recorder is waited for: several may have turned it away that will be free at different times.
+	turnedAwayFor = 10 * time.Second
+	// turnedAwayMost is the same for one that nobody is to try for a while: if it is not wanted any more, whoever gets
+	// the start then brings it to its end.
+	turnedAwayMost = time.Minute
+)
 
 func (b *Baton) giveUp() {
 	b.mu.Lock()

@@ -15,7 +15,9 @@ type admission struct {
 	looked  bool // the ledger has said what it suspects it of
 	decided bool // and it has been admitted
 	// company is how many suspects may be here together, this one included; 0: it is none.
-	company    int
+	company int
+	// pause is for how much longer nobody is to try it.
+	pause      time.Duration
 	turnedAway bool // it may not be carried out here for now, because recorders may have died of it
 }
 
@@ -37,9 +39,9 @@ func (p *places) admit(of *place, s ledger.Suspicion, again bool) bool {
 	if own == nil {
 		return false
 	}
-	own.looked, own.company = true, s.Company
+	own.looked, own.company, own.pause = true, s.Company, s.Pause
 	p.change()
-	if again {
+	if again && s.Pause == 0 {
 		p.awaitOthers(own)
 	}
 
@@ -51,6 +53,9 @@ func (p *places) admit(of *place, s ledger.Suspicion, again bool) bool {
 
 // fits says whether a start can be beside what is here. The lock is held.
 func (p *places) fits(own *admission, s ledger.Suspicion) bool {
+	if s.Pause > 0 {
+		return false
+	}
 	suspects, others, most := 1, 0, s.Company
 	for _, a := range p.held {
 		switch {
@@ -120,12 +125,15 @@ func (p *places) clear(of *place) {
 	}
 }
 
-// turnedAway says whether a start was not admitted because recorders may have died of it.
-func (p *places) turnedAway(of *place) bool {
+// turnedAway says whether a start was not admitted because recorders may have died of it, and how much longer nobody is
+// to try it.
+func (p *places) turnedAway(of *place) (away bool, pause time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.held[of]
-	return a != nil && a.turnedAway
+	if a := p.held[of]; a != nil && a.turnedAway {
+		return true, a.pause
+	}
+	return false, 0
 }
 
 // closed says that there is a suspect: nothing else is taken while it may kill this recorder.

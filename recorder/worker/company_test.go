@@ -18,6 +18,7 @@ var (
 	suspect = ledger.Suspicion{Company: 3}
 	single  = ledger.Suspicion{Company: 1}
 	waited  = ledger.Suspicion{Company: 1, Mixed: true}
+	paused  = ledger.Suspicion{Company: 1, Quarantined: true, Pause: 15 * time.Minute}
 )
 
 func TestWhoMayBeBesideWhom(t *testing.T) {
@@ -29,6 +30,7 @@ func TestWhoMayBeBesideWhom(t *testing.T) {
 	}{
 		"anything, where there is nothing":     {nil, healthy, true, false},
 		"a suspect, where there is nothing":    {nil, single, true, true},
+		"what nobody is to try for a while":    {nil, paused, false, false},
 		"a suspect beside others":              {[]ledger.Suspicion{healthy}, suspect, false, false},
 		"anything else beside a suspect":       {[]ledger.Suspicion{suspect}, healthy, false, true},
 		"suspects among themselves":            {[]ledger.Suspicion{suspect, suspect}, suspect, true, true},
@@ -51,7 +53,9 @@ func TestWhoMayBeBesideWhom(t *testing.T) {
 			}
 			last := places[len(places)-1]
 			require.Equal(t, c.want, all.admit(last, c.comes, false))
-			require.Equal(t, !c.want && c.comes.Company > 0, all.turnedAway(last))
+			away, pause := all.turnedAway(last)
+			require.Equal(t, !c.want && c.comes.Company > 0, away)
+			require.Equal(t, c.comes.Pause, pause)
 			require.Equal(t, c.closed, all.closed())
 			another, ok := all.take()
 			require.Equal(t, !c.closed, ok)
@@ -115,6 +119,8 @@ func TestWhatIsTurnedAwayGoesBack(t *testing.T) {
 		visible, inFlight string
 	}{
 		"a suspect waits a little":            {single, 1, "0", "1"},
+		"what is quarantined waits":           {paused, 1, "0", "1"},
+		"and is a new message as well":        {paused, MaxReceives / 2, "1", "0"},
 		"one received often is a new message": {single, MaxReceives / 2, "1", "0"},
 		"anything else goes to others":        {healthy, 1, "1", "0"},
 	} {

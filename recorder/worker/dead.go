@@ -24,13 +24,17 @@ const (
 func (w *Worker) pollDead(ctx context.Context) {
 	dead := w.findDead(ctx)
 	for dead != nil && w.waitFor(ctx, deadInterval) {
-		messages, err := dead.Receive(ctx, queue.MaxBatch, visibility)
-		if err != nil && ctx.Err() == nil {
-			w.Log.WithError(err).Warn("dead letters cannot be read, will be tried again")
-		}
-		for _, m := range messages {
-			w.bury(ctx, dead, m)
-		}
+		w.buryAll(ctx, dead)
+	}
+}
+
+func (w *Worker) buryAll(ctx context.Context, dead *queue.Queue) {
+	messages, err := dead.Receive(ctx, queue.MaxBatch, visibility)
+	if err != nil && ctx.Err() == nil {
+		w.Log.WithError(err).Warn("dead letters cannot be read, will be tried again")
+	}
+	for _, m := range messages {
+		w.guarded(m, "bury a start", func() { w.bury(ctx, dead, m) })
 	}
 }
 

@@ -82,3 +82,26 @@ func TestDeadStartsAreGivenUpAndComeOnceMore(t *testing.T) {
 		})
 	}
 }
+
+// It stays among the dead for days, and every recorder gets it in its turn.
+func TestAPanicOverADeadLetterCostsNoRecorder(t *testing.T) {
+	h := newHarness(t, 1)
+	h.stop()
+	var bodies []string
+	for _, room := range []string{"broken", "whole"} {
+		body, err := command.NewStart(room, "alice", time.Now()).Encode()
+		require.NoError(t, err)
+		bodies = append(bodies, body)
+	}
+	dead := withDeadLetters(t, h, bodies...)
+	h.GiveUp = func(_ context.Context, c command.Command, _ bool) error {
+		if c.Room == "broken" {
+			panic("an index is out of range")
+		}
+		return nil
+	}
+	h.buryAll(t.Context(), dead)
+	require.Equal(t, [2]string{"1", "0"}, h.counts(t), "the other one")
+	h.Starts = dead
+	require.Equal(t, [2]string{"0", "1"}, h.counts(t))
+}

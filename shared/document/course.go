@@ -13,13 +13,12 @@ const (
 	ReasonNoMedia   = "nothing was published that could be recorded"
 	// ReasonUnsteady makes a recording failed, although its parts are there: it is not what anybody wanted.
 	ReasonUnsteady = "the tracks change again and again, so that there would be too many parts"
-	// ReasonDeadly and ReasonGivenUp do the same.
-	ReasonDeadly  = "recorders died of recording it, again and again"
+	// ReasonGivenUp does the same.
 	ReasonGivenUp = "it could not be started, again and again"
 )
 
 // failing are the reasons that make a recording failed, whatever there is of it.
-var failing = []string{ReasonUnsteady, ReasonDeadly, ReasonGivenUp}
+var failing = []string{ReasonUnsteady, ReasonGivenUp}
 
 // ErrSuperseded says that a document was last written by a recorder with a higher epoch: the writer has lost the
 // recording.

@@ -68,6 +68,13 @@ func (l *Ledger) Clear(ctx context.Context, start command.Command, attempt strin
 	return l.move(ctx, start.Room, start.Participant, func(e Entry) Entry { return e.Cleared(start.Recording, attempt) })
 }
 
+// Expected is until when somebody may have what a start asks for, although nothing has come of it yet, or be about to
+// take it up; waits is how long whoever takes it up waits for its participant at most.
+func (l *Ledger) Expected(ctx context.Context, start command.Command, waits time.Duration) (time.Time, error) {
+	entry, _, err := l.read(ctx, start.Room, start.Participant)
+	return entry.expected(start, waits), err
+}
+
 // Stop ends recordings, and returns the claims on those that it ended, by id.
 func (l *Ledger) Stop(ctx context.Context, c command.Command) (map[string]Claim, error) {
 	return l.end(ctx, c, func(e Entry) (Entry, []string) { return e.ApplyStop(c) })
