@@ -17,8 +17,11 @@ import (
 )
 
 // A repair's upload has no part with the number 1, by which everybody knows that its bytes are not those of the
-// recorder's file (see [S3.abortOriginals] and [S3.best]).
-const firstOfRepair = 2
+// recorder's file (see [S3.abortOriginals] and [S3.best]). Its first part is uploaded last.
+const (
+	firstOfRepair       = 2
+	behindFirstOfRepair = firstOfRepair + 1
+)
 
 // Replacement is a repaired file on its way into the place of the object that it is made of, which it replaces when it
 // is whole. It is uploaded while it grows, as a recorder's file is; but nobody goes on with it if it is cut off, for
@@ -99,7 +102,7 @@ func (r *Replacement) next(ctx context.Context, length int64) error {
 		}
 	}
 
-	n, offset := firstOfRepair+1+int32(len(r.parts.parts)), r.size+r.parts.bytes
+	n, offset := behindFirstOfRepair+int32(len(r.parts.parts)), r.size+r.parts.bytes
 	tag, err := r.parts.send(ctx, n, io.NewSectionReader(r.file, offset, length), length)
 	if err != nil {
 		return r.lost(ctx, err)

@@ -54,9 +54,9 @@ func (s *S3) abortAll(ctx context.Context, key string) error {
 }
 
 // abortOriginals throws away the uploads of a recorder's file that a key has, but not those of repairs, which may be
-// under way.
+// under way. An upload of which there are only last parts was completed or thrown away just before those arrived.
 func (s *S3) abortOriginals(ctx context.Context, key string) error {
-	return s.abortThose(ctx, key, func(first int32) bool { return first <= 1 })
+	return s.abortThose(ctx, key, func(first int32) bool { return first <= 1 || first > behindFirstOfRepair })
 }
 
 // abortRepairs throws away the uploads of repairs that a key has, but not those of a recorder's file: it may have been
