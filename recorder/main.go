@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -31,6 +32,11 @@ import (
 	"livekit-recorder/shared/queue"
 )
 
+// memoryLimit is how many bytes the heap takes before garbage is collected more often than usual, unless GOMEMLIMIT
+// says otherwise. It is a multiple of what 40 recordings take, and more than what they may hold (Share in package
+// track).
+const memoryLimit = 1 << 30
+
 func main() {
 	if len(os.Args) > 1 {
 		if err := subcommand(os.Args[1:]); err != nil {
@@ -40,6 +46,9 @@ func main() {
 		return
 	}
 
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	log := logrus.New()
 	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -40,6 +40,7 @@ type Composer struct {
 	part     *openPart // nil while there is none
 	pace     pace
 	failures int
+	share    *track.Share
 }
 
 // pace is how fast parts follow each other.
@@ -67,7 +68,7 @@ type openPart struct {
 
 // New makes a composer.
 func New(config Config) *Composer {
-	c := &Composer{config: config, storing: newStoring(config)}
+	c := &Composer{config: config, storing: newStoring(config), share: track.NewShare()}
 	c.reset()
 	return c
 }
@@ -162,7 +163,7 @@ func (c *Composer) advance(now time.Time, all bool) {
 		if all {
 			c.goOn(now, true)
 		}
-		if c.crowded() {
+		if c.crowded() && (c.part != nil || c.frames.held.frames == 0) { // a part begins with all that is here
 			c.admit(now, true)
 		}
 	}
@@ -174,8 +175,11 @@ func (c *Composer) advance(now time.Time, all bool) {
 	}
 }
 
-// crowded says that more waits than a recording may have.
-func (c *Composer) crowded() bool { return c.frames.held.tooMuch(c.waiting.load) }
+// crowded says that more waits than a recording may have, or more than all of them may.
+func (c *Composer) crowded() bool {
+	c.share.Set(c.frames.held.bytes + c.waiting.load.bytes)
+	return c.frames.held.tooMuch(c.waiting.load) || c.share.TooMuch()
+}
 
 // report says how far a part has come, and why it ends if it does.
 func (c *Composer) report(p *openPart, reason string) {

@@ -38,13 +38,15 @@ type backlog struct {
 	dropped int                  // frames, so far
 	asked   time.Time            // when key frames were last requested
 	over    bool                 // nothing is taken any more
+	share   *track.Share
 }
 
 func newBacklog() *backlog {
 	return &backlog{
-		wake: make(chan struct{}, 1),
-		live: map[parts.Track]bool{},
-		torn: map[parts.Track]bool{},
+		wake:  make(chan struct{}, 1),
+		live:  map[parts.Track]bool{},
+		torn:  map[parts.Track]bool{},
+		share: track.NewShare(),
 	}
 }
 
@@ -63,10 +65,16 @@ func (b *backlog) put(e Event, now time.Time) (lost loss) {
 	}
 
 	b.add(e)
-	if b.frames > maxFramesBehind || b.bytes > maxBytesBehind {
-		b.thin()
+	b.share.Set(b.bytes)
+	switch {
+	case b.frames > maxFramesBehind || b.bytes > maxBytesBehind:
+		b.thin(maxBytesBehind)
+		lost.frames = b.dropped
+	case b.share.TooMuch():
+		b.thin(track.FairShare)
 		lost.frames = b.dropped
 	}
+	b.share.Set(b.bytes)
 	if len(b.events)-b.frames > maxEventsBehind {
 		b.giveUp(errBehind)
 	}
@@ -120,14 +128,14 @@ func (b *backlog) mend(e TrackFrame) (TrackFrame, bool) {
 	return e, true
 }
 
-// thin leaves out the older half of the frames, and what cannot be decoded without them.
-func (b *backlog) thin() {
+// thin leaves out older frames until half of what may be is left, and what cannot be decoded without them.
+func (b *backlog) thin(mostBytes int) {
 	events, frames, bytes := b.events, b.frames, b.bytes
 	b.events, b.frames, b.bytes = nil, 0, 0
 
 	for _, e := range events {
 		f, ok := e.(TrackFrame)
-		if ok && (frames > maxFramesBehind/2 || bytes > maxBytesBehind/2) {
+		if ok && (frames > maxFramesBehind/2 || bytes > mostBytes/2) {
 			frames--
 			bytes -= f.Frame.Cost()
 			b.torn[f.Track] = true
@@ -186,6 +194,7 @@ func (b *backlog) take() (next Event, ok bool) {
 	if f, ok := next.(TrackFrame); ok {
 		b.frames--
 		b.bytes -= f.Frame.Cost()
+		b.share.Set(b.bytes)
 	}
 	return next, true
 }
@@ -195,6 +204,7 @@ func (b *backlog) discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over, b.events, b.frames, b.bytes = true, nil, 0, 0
+	b.share.Set(0)
 	clear(b.live)
 	clear(b.torn)
 }

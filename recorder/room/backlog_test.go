@@ -149,6 +149,21 @@ func TestLargeFramesThatWaitAreBoundedByTheirBytes(t *testing.T) {
 	require.Zero(t, f.frames)
 }
 
+func TestMoreIsLeftOutWhenAllRecordingsHoldTooMuch(t *testing.T) {
+	cam, f := publish(t, "video/vp8"), newBacklog()
+	for n := range 8 {
+		f.put(cam.frame(n, true, 1<<20), time.Time{})
+	}
+	require.Greater(t, f.bytes, 8*track.FairShare)
+
+	others := track.NewShare()
+	others.Set(1 << 30)
+	defer others.Set(0)
+	f.put(cam.frame(8, true, 1<<10), time.Time{})
+	require.LessOrEqual(t, f.bytes, track.FairShare)
+	require.NotEmpty(t, f.rest())
+}
+
 // None of these can be left out, so that whoever misses too many of them begins anew.
 func TestAFollowerThatMissesTooMuchIsPutOut(t *testing.T) {
 	mic, f := publish(t, "audio/opus"), newBacklog()

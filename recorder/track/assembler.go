@@ -33,6 +33,7 @@ var (
 type assembler struct {
 	codec  Codec
 	config Config
+	most   int // bytes of a frame
 
 	open      open
 	afterHole bool  // nothing says that the next packet begins a frame
@@ -61,7 +62,12 @@ func (o *open) clear() (payloads [][]byte) {
 }
 
 func newAssembler(codec Codec) *assembler {
-	return &assembler{codec: codec, needKey: codec.Kind == Video, afterHole: true}
+	return &assembler{
+		codec:     codec,
+		most:      maxFrame,
+		needKey:   codec.Kind == Video,
+		afterHole: true,
+	}
 }
 
 // assembled is a frame that is complete, with its extended RTP timestamp and the configuration it needs.
@@ -96,7 +102,7 @@ func (a *assembler) push(p *rtp.Packet, hole bool) (complete []assembled, err er
 		a.afterHole = false
 	}
 
-	if a.open.cost += cost(p.Payload); a.open.cost > maxFrame {
+	if a.open.cost += cost(p.Payload); a.open.cost > a.most {
 		return complete, errors.Join(err, a.giveUp(p.Marker))
 	}
 

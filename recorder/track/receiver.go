@@ -100,6 +100,17 @@ type packets struct {
 	ssrc      uint32
 	sequencer sequencer
 	assembler *assembler
+	share     *Share
+}
+
+// weigh has them let go of what is too much for all recordings together.
+func (p *packets) weigh() {
+	p.share.Set(p.sequencer.cost + p.assembler.open.cost)
+	p.sequencer.hurried = p.share.TooMuch()
+	p.assembler.most = maxFrame
+	if p.sequencer.hurried {
+		p.assembler.most = FairShare
+	}
 }
 
 // Init must be called before Run and HandleRTCP.
@@ -107,6 +118,7 @@ func (r *Receiver) Init() {
 	r.times.clock = NewClock(r.Codec.ClockRate, slew[r.Codec.Kind], r.Base)
 	r.packets.sequencer.kind = r.Codec.Kind
 	r.packets.assembler = newAssembler(r.Codec)
+	r.packets.share = NewShare()
 	if r.Stereo {
 		r.packets.assembler.config.Channels = 2
 	}
@@ -223,6 +235,7 @@ func (r *Receiver) receive(p *rtp.Packet, now time.Time) {
 	if r.packets.sequencer.push(p, now) && !isPadding(p.Payload) {
 		r.arrived(p, steady(now))
 	}
+	r.packets.weigh()
 }
 
 // arrived tells the clock of a packet, whose timestamp is changed if it has nothing to do with those before. Of a
@@ -315,6 +328,7 @@ func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, m
 		frames = append(frames, complete...)
 	}
 
+	r.packets.weigh()
 	needKey = r.packets.assembler.needKey && r.packets.sequencer.received > 0
 	return frames, warnings, r.packets.sequencer.missing(now), needKey
 }

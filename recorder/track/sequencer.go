@@ -43,6 +43,7 @@ type sequencer struct {
 	held     map[int64]arrival
 	order    marks // the numbers of what is held
 	cost     int   // of what is held
+	hurried  bool  // what is missing is not waited for, but for a fair share of it
 	ask      *asking
 	received int64
 	lost     int64
@@ -86,6 +87,14 @@ func (s *sequencer) begin(next int64) {
 	s.next, s.held, s.order, s.cost, s.ask = next, map[int64]arrival{}, marks{}, 0, nil
 }
 
+// most is how many bytes may wait.
+func (s *sequencer) most() int {
+	if s.hurried {
+		return FairShare
+	}
+	return maxHeld
+}
+
 // pop returns the next packet in order, and whether packets before it are missing for good.
 func (s *sequencer) pop(now time.Time) (p *rtp.Packet, hole, ok bool) {
 	first, found := s.order.from(s.next)
@@ -94,7 +103,7 @@ func (s *sequencer) pop(now time.Time) (p *rtp.Packet, hole, ok bool) {
 	}
 
 	a := s.held[first]
-	if hole = first > s.next; hole && now.Sub(a.at) < patience && s.cost <= maxHeld {
+	if hole = first > s.next; hole && now.Sub(a.at) < patience && s.cost <= s.most() {
 		return nil, false, false
 	}
 
