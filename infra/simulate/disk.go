@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,9 +13,6 @@ import (
 
 	"livekit-recorder/recorder/scratch"
 )
-
-// errLocked is what a lock that another process has answers.
-var errLocked = errors.New("resource temporarily unavailable")
 
 // diskSize is how large a machine's disk is, in bytes: more than everybody's frames of a run.
 const diskSize = 1 << 30
@@ -324,7 +320,7 @@ func (m mount) Lock(name string) (unlock func(), err error) {
 		return nil, err
 	}
 	if held := m.locks[name]; held != nil && !held.owner.killed() {
-		return nil, fmt.Errorf("lock %s: %w", name, errLocked)
+		return nil, fmt.Errorf("lock %s: %w", name, scratch.ErrLocked)
 	}
 	if m.files[name] == nil {
 		m.files[name] = &file{modified: time.Now()}

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"livekit-recorder/recorder/scratch"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,7 +24,7 @@ func TestADiskOutlivesAKilledProcess(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, before.Write("/scratch/RR_1/state.json", []byte("{}")))
 		_, err = after.Lock("/scratch/RR_1/lock")
-		require.ErrorIs(t, err, errLocked)
+		require.ErrorIs(t, err, scratch.ErrLocked)
 
 		first.kill()
 		blocked := make(chan error)

@@ -25,10 +25,11 @@ import (
 // waits for 4, and for some more if the culprit is in one of the first. A death costs those who are in the group about
 // half a minute.
 //
-// A busy fleet may have no recorder without recordings. A suspect that has waited for one joins others after a minute:
-// one suspect, or few, among those that are cleared. If it dies so again and again, it is quarantined, too, after eight
-// deaths: its neighbours of the first ones have long been in groups that live. What is quarantined joins others only
-// when it has waited twice as long as it must: it would be recorded never otherwise where no recorder is ever free.
+// A busy fleet may have no recorder without recordings. A suspect that has waited for one joins others after half a
+// minute: one suspect, or few, among those that are cleared. If it dies so again and again, it is quarantined, too,
+// after eight deaths: its neighbours of the first ones have long been in groups that live. What is quarantined joins
+// others only when it has waited twice as long as it must: it would be recorded never otherwise where no recorder is
+// ever free.
 const (
 	// suspectAfter is how many deaths make a suspect.
 	suspectAfter = 3
@@ -43,7 +44,7 @@ const (
 	rememberDeaths = 30 * time.Minute
 	rememberAlone  = 12 * time.Hour
 	// isolationPatience is how long a suspect waits for a recorder that has nothing else.
-	isolationPatience = time.Minute
+	isolationPatience = 30 * time.Second
 	// maxTrials bounds the list for one recording.
 	maxTrials = 20
 )
