@@ -135,7 +135,7 @@ func (r *reader) bytes(name string) int64 {
 	return 0
 }
 
-// recordingsPerCPU leaves half of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take 0.52,
+// recordingsPerCPU leaves half of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take 0.33–0.52,
 // ffmpeg included (`make load`).
 const recordingsPerCPU = 40
 
