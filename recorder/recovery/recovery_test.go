@@ -107,20 +107,28 @@ func TestAFileThatAnotherRecorderHasRepairedMeanwhileGetsItsTrueSize(t *testing.
 	require.Equal(t, "media+another index", s.bucket.objects[part.Key])
 }
 
-// Its owner has come back with the whole, or another recorder has found more of it: that has no index yet.
-func TestAFileThatIsAnotherOneWhenItsRepairIsDoneIsRepairedOnceMore(t *testing.T) {
-	s := newSite(t)
-	r, part := s.theirs("media")
-	s.bucket.before = func(call string) {
-		if call == "replace" {
-			s.bucket.objects[part.Key] = "more media"
-			s.bucket.before = func(string) {}
-		}
+// Its owner has come back with the whole, or another recorder has found more of it, or was first with something: while
+// it is read, or when its repair is done. What is there then has no index yet.
+func TestAFileThatHasBecomeAnotherOneIsRepairedOnceMore(t *testing.T) {
+	for _, when := range []string{"read", "replace"} {
+		t.Run(when, func(t *testing.T) {
+			s := newSite(t)
+			r, part := s.theirs("media")
+			s.bucket.before = func(call string) {
+				if call == when {
+					s.bucket.objects[part.Key] = "more media"
+					s.bucket.before = func(string) {}
+				}
+			}
+			part, err := s.Part(t.Context(), r, part)
+			require.NoError(t, err)
+			require.Equal(t, "more media+index", s.bucket.objects[part.Key])
+			require.EqualValues(t, len("more media+index"), part.Size)
+			if when == "read" {
+				require.Equal(t, 1, s.bucket.given, "the repair of what is no longer there")
+			}
+		})
 	}
-	part, err := s.Part(t.Context(), r, part)
-	require.NoError(t, err)
-	require.Equal(t, "more media+index", s.bucket.objects[part.Key])
-	require.EqualValues(t, len("more media+index"), part.Size)
 }
 
 func TestAFileIsRepairedAsSoonAsTheBucketIsBack(t *testing.T) {
@@ -261,23 +269,6 @@ func TestARepairThatFailsForWantOfSpaceIsTriedAgain(t *testing.T) {
 	part, err = s.Part(t.Context(), r, part)
 	require.NoError(t, err)
 	require.EqualValues(t, len("media+index"), part.Size)
-}
-
-// Another recorder was first: what it has made is read, and not what is no longer there.
-func TestARepairBeginsAnewWithWhatAnotherRecorderHasMade(t *testing.T) {
-	s := newSite(t)
-	r, part := s.theirs("media")
-	s.bucket.before = func(call string) {
-		if call == "read" {
-			s.bucket.objects[part.Key] = "more media"
-			s.bucket.before = func(string) {}
-		}
-	}
-	part, err := s.Part(t.Context(), r, part)
-	require.NoError(t, err)
-	require.Equal(t, "more media+index", s.bucket.objects[part.Key])
-	require.EqualValues(t, len("more media+index"), part.Size)
-	require.Equal(t, 1, s.bucket.given)
 }
 
 func TestARepairWhoseUploadIsThrownAwayBeginsAnew(t *testing.T) {
