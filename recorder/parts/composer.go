@@ -116,6 +116,7 @@ func (c *Composer) Close(now time.Time) {
 	c.advance(now, true)
 	c.endPart("", now)
 	c.reset()
+	c.share.Set(0)
 }
 
 // Parts returns what there is to say about the parts so far, but for those that another recorder has made files of. It

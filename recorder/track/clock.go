@@ -52,8 +52,9 @@ type Clock struct {
 
 // heard is what came with the newest report.
 type heard struct {
-	ahead time.Duration // by how much its clock was ahead of this machine's when it came
-	late  lateness
+	ahead   time.Duration // by how much its clock was ahead of this machine's when it came
+	late    lateness
+	doubted bool // another one came since then that seemed to be of a clock that was set
 }
 
 // lateness is by how much all packets since the newest report were late, at least.
@@ -143,7 +144,9 @@ func (c *Clock) Report(rtp int64, ntp, arrived time.Time, latest int64, asked bo
 		return
 	}
 
-	c.attribute(rtp, ntp, arrived)
+	if !c.attribute(rtp, ntp, arrived) {
+		return
+	}
 	at, ok := c.base.observe(ntp, arrived)
 	if !ok {
 		return
@@ -185,8 +188,9 @@ func (c *Clock) agree(rtp int64, ntp, arrived time.Time) {
 
 // attribute sees whether a report's difference from what was expected of it is the session's, and tells the session
 // then. If the publisher's clock was set, the difference shows by arrival, too; if the track has changed its layer, it
-// does not. What has left before the first report of all has fixed what time it is.
-func (c *Clock) attribute(rtp int64, ntp, arrived time.Time) {
+// does not. A busy machine's report may be wrong in both ways by chance: it is believed when the next one says so, too.
+// What has left before the first report of all has fixed what time it is.
+func (c *Clock) attribute(rtp int64, ntp, arrived time.Time) (believed bool) {
 	expected := c.linear(rtp).Add(c.correction(rtp))
 	if c.synced {
 		expected = c.linear(rtp).Add(c.target(rtp))
@@ -194,14 +198,17 @@ func (c *Clock) attribute(rtp int64, ntp, arrived time.Time) {
 	off := c.base.time(ntp).Sub(expected)
 	heard := ntp.Sub(arrived)
 	changed := heard - c.heard.ahead
-	c.heard.ahead = heard
+	set := c.synced && off.Abs() > largestOwn && (changed-off).Abs() < changed.Abs()
+	if set && !c.heard.doubted {
+		c.heard.doubted = true
+		return false
+	}
+	c.heard.ahead, c.heard.doubted = heard, false
 
-	switch {
-	case !c.base.knows(),
-		!c.synced && off.Abs() > largestDelay,
-		c.synced && off.Abs() > largestOwn && (changed-off).Abs() < changed.Abs():
+	if set || !c.base.knows() || !c.synced && off.Abs() > largestDelay {
 		c.base.move(-off)
 	}
+	return true
 }
 
 // follow takes what a further report says.

@@ -31,6 +31,7 @@ func (s *Share) Set(bytes int) {
 	if before := s.own.Swap(int64(bytes)); before != int64(bytes) {
 		ofAll.Add(int64(bytes) - before)
 	}
+	runtime.KeepAlive(s) // or it would be given back before this is added
 }
 
 // TooMuch says that all hold too much together, and this one more than its fair share.
