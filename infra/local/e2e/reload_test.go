@@ -219,7 +219,8 @@ func TestBrowserReloadsBehindAKilledRecorder(t *testing.T) {
 	enter()
 	r.goesOn()
 	pass(t, length)
-	require.NoError(t, b.Leave(t.Context(), r.room))
+	_, err = b.Leave(t.Context(), r.room)
+	require.NoError(t, err)
 
 	all := r.ended()
 	recovered := timeline.Part(r.first.Parts[0])

@@ -78,11 +78,14 @@ func inBrowser(codec, mode string, what func(context.Context, *Scene) error) fun
 			return err
 		}
 
-		s.later(func() { _ = s.Browser.Leave(context.WithoutCancel(ctx), s.Room) }) // it has left, if all went well
+		s.later(func() { _, _ = s.Browser.Leave(context.WithoutCancel(ctx), s.Room) }) // it has left, if all went well
 		err = stack.Pass(ctx, 5*time.Second)
 		if what != nil {
 			err = errors.Join(err, what(ctx, s))
 		}
-		return errors.Join(err, stack.Pass(ctx, 6*time.Second), s.Browser.Leave(ctx, s.Room))
+		err = errors.Join(err, stack.Pass(ctx, 6*time.Second))
+		stood, leaving := s.Browser.Leave(ctx, s.Room)
+		s.Truth.Stood = stood
+		return errors.Join(err, leaving)
 	}
 }

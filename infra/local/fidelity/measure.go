@@ -34,6 +34,8 @@ type Result struct {
 	Gap time.Duration
 	// Frames is the share of the pictures sent (or else received) that is in the files. What is received must be there.
 	Frames float64
+	// Stood is by how much the publisher itself sent sound later than it should have.
+	Stood time.Duration
 	// Lost counts packets, Dropped frames.
 	Lost, Dropped int64
 	Gaps          []string
@@ -45,11 +47,18 @@ type Truth struct {
 	Epoch time.Time // of the flashes; zero if unknown
 	Delay time.Duration
 	Sent  []time.Time // pictures; none if unknown
+	// Stood is for how long the publisher's sound stood still, in all. Its timestamps do not show that, only the next
+	// report does.
+	Stood time.Duration
 }
 
 // Measure reads the parts of a recording.
 func Measure(ctx context.Context, s *stack.Stack, r document.Recording, truth Truth) (Result, error) {
-	result := Result{Parts: len(r.Parts), Placement: -1}
+	result := Result{
+		Parts:     len(r.Parts),
+		Placement: -1,
+		Stood:     truth.Stood,
+	}
 	if r.State != document.Completed {
 		return result, fmt.Errorf("recording %s: %s", r.State, r.Reason)
 	}
@@ -240,9 +249,9 @@ func larger(a, b time.Duration) time.Duration {
 
 func (r Result) String() string {
 	return fmt.Sprintf("%d part(s), %.1f s, A/V %+.1f … %+.1f ms, drift %+.2f ms/min, placement %.1f ms, gaps ± %.1f ms, "+
-		"frames %.2f %%, %d packets lost, %d frames dropped, gaps [%s]",
+		"frames %.2f %%, %d packets lost, %d frames dropped, sound stood still for %.1f ms, gaps [%s]",
 		r.Parts, r.Duration.Seconds(), ms(r.Start), ms(r.End), ms(r.Drift), ms(r.Placement), ms(r.Gap),
-		100*r.Frames, r.Lost, r.Dropped, strings.Join(r.Gaps, "; "))
+		100*r.Frames, r.Lost, r.Dropped, ms(r.Stood), strings.Join(r.Gaps, "; "))
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

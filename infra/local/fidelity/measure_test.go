@@ -19,3 +19,14 @@ func TestSlope(t *testing.T) {
 	require.Zero(t, slope(times[:1], straight[:1]))
 	require.Zero(t, slope(nil, nil))
 }
+
+// What the publisher itself sent late is not the recorder's: that much more is allowed, and no more.
+func TestSoundThatStoodStillIsThePublishers(t *testing.T) {
+	limits := Limits{Offset: 25 * time.Millisecond, Gap: 100 * time.Millisecond}
+	late := Result{End: -55 * time.Millisecond}
+	require.Len(t, limits.Check(late), 1)
+	late.Stood = 48 * time.Millisecond
+	require.Empty(t, limits.Check(late))
+	late.End = -75 * time.Millisecond
+	require.Len(t, limits.Check(late), 1)
+}

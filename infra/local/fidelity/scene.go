@@ -126,12 +126,14 @@ func (l Limits) Check(r Result) (faults []string) {
 	if r.Parts != l.Parts {
 		fault("%d parts, not %d", r.Parts, l.Parts)
 	}
-	if worst := max(r.Start.Abs(), r.End.Abs()); worst > l.Offset {
-		fault("sound is %.1f ms beside the picture, at most %.0f are allowed", ms(worst), ms(l.Offset))
+	if worst := max(r.Start.Abs(), r.End.Abs()); worst > l.Offset+r.Stood {
+		fault("sound is %.1f ms beside the picture, at most %.0f are allowed, %.1f of them the publisher's own",
+			ms(worst), ms(l.Offset+r.Stood), ms(r.Stood))
 	}
 
-	if r.Gap > l.Gap {
-		fault("a gap is wrong by %.1f ms, at most %.0f are allowed", ms(r.Gap), ms(l.Gap))
+	if r.Gap > l.Gap+r.Stood {
+		fault("a gap is wrong by %.1f ms, at most %.0f are allowed, %.1f of them the publisher's own",
+			ms(r.Gap), ms(l.Gap+r.Stood), ms(r.Stood))
 	}
 	if r.Placement > l.Gap {
 		fault("the signal is %.1f ms from where startedAt puts it", ms(r.Placement))
