@@ -133,16 +133,21 @@ func merged(first, second []Part, except ...State) []Part {
 	return arranged(all)
 }
 
-// arranged puts parts into the order of time, and notes by how much each has the same as those before it. Of too many
-// gaps, some are left out.
+// arranged puts parts into the order of time, those of which it is not known when they began last, and notes by how much
+// each has the same as those before it. Of too many gaps, some are left out.
 func arranged(parts []Part) []Part {
 	parts = slices.Clone(parts)
 	thin(parts)
 	slices.SortStableFunc(parts, func(a, b Part) int {
-		if a.StartedAt == nil || b.StartedAt == nil {
-			return 0
+		switch {
+		case a.StartedAt != nil && b.StartedAt != nil:
+			return a.StartedAt.Compare(*b.StartedAt)
+		case a.StartedAt != nil:
+			return -1
+		case b.StartedAt != nil:
+			return 1
 		}
-		return a.StartedAt.Compare(*b.StartedAt)
+		return 0
 	})
 
 	var end time.Time

@@ -198,6 +198,23 @@ func TestOverlapsAreOfEverythingBefore(t *testing.T) {
 	require.Equal(t, map[string]float64{"long": 0, "within": 8, "late": 1, "behind a pause": 0, "not begun": 0}, overlaps)
 }
 
+// A part that nobody can say the beginning of comes last: between two others it would keep them from being ordered.
+func TestAPartWithoutABeginningDoesNotHideOverlaps(t *testing.T) {
+	parts := arranged([]Part{
+		lasting("first", Completed, 0, 10),
+		lasting("last", Completed, 29, 60),
+		{Key: "lost", State: Failed},
+		lasting("rest", Completed, 0, 30),
+	})
+	var keys []string
+	for _, p := range parts {
+		keys = append(keys, p.Key)
+	}
+	require.Equal(t, []string{"first", "rest", "last", "lost"}, keys)
+	require.EqualValues(t, 10, parts[1].Overlap)
+	require.EqualValues(t, 1, parts[2].Overlap)
+}
+
 // What has changed hands may have been listed with an overlap that is none any more.
 func TestAnOverlapThatIsNoneAnyMoreIsForgotten(t *testing.T) {
 	part := lasting("a", Completed, 0, 5)
