@@ -136,7 +136,7 @@ func newCPUMeter(ctx context.Context, s *settings, log logrus.FieldLogger) *cpuM
 func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
 	log logrus.FieldLogger) (*service.Recorder, error) {
 	queues := sqs.NewFromConfig(aws)
-	store, storage := openStorage(s, s3.NewFromConfig(aws, pathStyle), log)
+	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle), log)
 	notifier, err := notify.New(s.webhooks, s.liveKit.key, s.liveKit.secret, log)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -46,7 +47,8 @@ func (m media) Repair(ctx context.Context, from io.Reader, repaired, container s
 func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
 
 // openStorage decides where everything is kept: in the bucket, or in a local directory if there is none.
-func openStorage(s settings, client *s3.Client, log logrus.FieldLogger) (ledger.Store, recovery.Storage) {
+func openStorage(s settings, recorder string, client *s3.Client, log logrus.FieldLogger) (
+	ledger.Store, recovery.Storage) {
 	if s.storage.bucket == "" {
 		log.WithField("directory", s.storage.recordings).Info("S3_BUCKET is not set: finished files stay here")
 		return &ledger.DirStore{Root: s.storage.recordings}, directory{&upload.Directory{Root: s.storage.recordings}}
@@ -57,8 +59,31 @@ func openStorage(s settings, client *s3.Client, log logrus.FieldLogger) (ledger.
 		Bucket:    s.storage.bucket,
 		Directory: s.storage.directory,
 		Disk:      scratch.OS{},
+		Recorder:  recorder,
+		PartSize:  partSize(s, scratch.OS{}),
 		Log:       log,
 	}}
+}
+
+const (
+	// usualPart is the size of an upload's first parts in bytes: the larger, the fewer requests.
+	usualPart, smallPart = 16 << 20, 5 << 20
+	// partsOnDisk is how many of them a file has on the disk that grows: the first one, the last that is uploaded, the one
+	// that is under way, and what has come since.
+	partsOnDisk = 4
+)
+
+// partSize is the size of an upload's first parts: the usual one, unless the disk is too small for so many of them.
+func partSize(s settings, disk scratch.Disk) int64 {
+	space := s.limits.scratchLimit
+	_ = os.MkdirAll(s.scratchDir, 0o755) // or the recorder will not start
+	if usage, err := disk.Measure(s.scratchDir); err == nil && (space == 0 || usage.Free < space) {
+		space = usage.Free // what cannot be measured is bounded by the limit alone
+	}
+	if space > 0 && space < int64(s.limits.maxRecordings)*partsOnDisk*usualPart {
+		return smallPart
+	}
+	return usualPart
 }
 
 // bucket and directory are the two kinds of storage.

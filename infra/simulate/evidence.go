@@ -59,7 +59,7 @@ func (f *fleet) gather() evidence {
 
 		case path.Ext(key) == ".json" && !hidden(key):
 			e.document(key, o.body)
-		case strings.HasPrefix(name, ".tails/") && f.orphaned(o.writer):
+		case strings.HasPrefix(name, ".journal/") && f.orphaned(o.writer):
 		default:
 			e.other = append(e.other, key)
 		}
@@ -107,7 +107,7 @@ func (e *evidence) document(key string, body []byte) {
 	}
 }
 
-// orphaned says of uploads and tail objects of a recorder that nobody can know of them: it could reach the bucket, but
+// orphaned says of uploads and journal entries of a recorder that nobody can know of them: it could reach the bucket, but
 // did not hear its answers, until its disk was lost. The bucket's lifecycle rules are for those (template.yaml).
 func (f *fleet) orphaned(writer string) bool {
 	for _, h := range f.hosts {

@@ -41,12 +41,14 @@ const maxRecordings = 40
 func newRecorder(m Machine) (Recorder, error) {
 	c := m.Cloud
 	storage := &upload.S3{
-		Client:      c.S3,
-		Bucket:      c.Bucket,
-		Directory:   c.Directory,
-		Disk:        m.Disk,
-		MinimumPart: c.MinimumPart,
-		Log:         c.Log,
+		Client:    c.S3,
+		Bucket:    c.Bucket,
+		Directory: c.Directory,
+		Disk:      m.Disk,
+		Recorder:  m.Name,
+		PartSize:  c.MinimumPart,
+		LeastPart: c.MinimumPart,
+		Log:       c.Log,
 	}
 
 	r, err := service.New(service.Settings{

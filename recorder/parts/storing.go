@@ -170,6 +170,7 @@ func (s *storing) finish(h *held) error {
 		return err
 	case err != nil:
 		s.log(h).WithError(err).Error("part could not be stored")
+		h.upload.Leave()
 		s.list.change(h.n, func(part *document.Part) {
 			part.State, part.Reason = document.Failed, "upload failed: "+errors.Unwrap(err).Error()
 		})

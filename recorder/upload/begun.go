@@ -37,9 +37,9 @@ func (s *S3) Begun(ctx context.Context, file string) (names []string, err error)
 		}
 	}
 
-	_, tails, err := s.list(ctx, tailDirectory+file+".")
-	for _, p := range tails {
-		found(strings.TrimSuffix(aws.ToString(p.Prefix), "/"), tailDirectory)
+	_, marks, err := s.list(ctx, markDirectory+file+".")
+	for _, m := range marks {
+		found(strings.TrimSuffix(aws.ToString(m.Prefix), "/"), markDirectory)
 	}
 	return names, err
 }

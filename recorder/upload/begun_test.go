@@ -16,7 +16,7 @@ func TestPartsOfARecordingAreFoundAndNobodyElses(t *testing.T) {
 		}
 	}
 	put("a/b.webm", "a/b.e2.part3.rest.ogg", "a/b.json", "a/b.mine.webm", "a/bc.webm", "b.webm", "a/b.e2.dir/b.webm")
-	put(".tails/a/b.e2.webm/000000000000000", ".tails/a/bc.webm/000000000000000")
+	put(".journal/files/a/b.e2.webm/RR_a", ".journal/files/a/bc.webm/RR_a", ".journal/RR_a/000000001")
 	for _, name := range []string{"a/b.e3.webm", "a/bc.e3.webm"} {
 		require.NoError(t, (&multipart{object: object{key: s.Key(name)}, s3: s}).create(t.Context()))
 	}

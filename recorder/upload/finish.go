@@ -13,7 +13,8 @@ import (
 // Finish uploads what is left of the file, which nobody writes to any more, and makes it appear in the bucket. It
 // returns the name and the size in bytes of what has become of it. That is another name than was asked for,
 // FILE.rest.EXT, if another recorder has made an object of a part of the file: then the whole is stored beside that
-// one. Until Finish succeeds it may be called again; after that the local file, its note and its tail objects are gone.
+// one. Until Finish succeeds it may be called again; after that the local file, its note and what the journal has of
+// it are gone.
 // [ErrEmpty] says that the file has no bytes, [ErrNotFound] that bytes which had been uploaded are in no object (the
 // file stays as it is), [guard.ErrPanic] that the upload is broken.
 func (u *Upload) Finish(ctx context.Context) (name string, size int64, err error) {
@@ -153,9 +154,13 @@ func (u *Upload) tidy(ctx context.Context) error {
 		u.sent.strays = false
 	}
 
-	if err := u.dropTails(ctx, -1); err != nil {
+	if err := u.s3.keeper().drop(ctx, u.name); err != nil {
 		return err
 	}
+	if err := u.s3.discard(ctx, u.name, u.left); err != nil {
+		return err
+	}
+	u.left = nil
 
 	if u.file != nil {
 		_ = u.file.Close() // only read from

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,21 +22,22 @@ import (
 const (
 	smallestPart = 5 << 20
 	maximumPart  = 10_000
-	// growEvery parts the part size doubles, up to 5 GiB, so that 10,000 parts hold the 5 TiB of S3's largest object: no
+	// firstPart is the size of the first parts of a file that grows: a request each, and as many bytes of the disk as are
+	// not released yet.
+	firstPart = 16 << 20
+	// growEvery parts the part size doubles, up to 4 GiB, so that 10,000 parts hold the 5 TiB of S3's largest object: no
 	// file is so large that what is left for the last part is more than S3 takes as one.
-	growEvery = 950
+	growEvery = 1200
 )
 
 // least is the size of the smallest parts in bytes.
-func (s *S3) least() int64 {
-	if s.MinimumPart > 0 {
-		return s.MinimumPart
-	}
-	return smallestPart
-}
+func (s *S3) least() int64 { return cmp.Or(s.LeastPart, smallestPart) }
 
-// partSize is the size of part n (from 1) in bytes.
-func (s *S3) partSize(n int32) int64 { return s.least() << ((n - 1) / growEvery) }
+// block is how many bytes of journals are in memory at once, while a file is made of them.
+func (s *S3) block() int64 { return 2 * s.least() }
+
+// partSize is the size of part n (from 1) of a file that grows, in bytes.
+func (s *S3) partSize(n int32) int64 { return cmp.Or(s.PartSize, firstPart) << ((n - 1) / growEvery) }
 
 // object is what a file becomes in the bucket.
 type object struct {

@@ -18,7 +18,7 @@ const (
 var (
 	// errMoved says that an upload's owner has gone on with it meanwhile.
 	errMoved = errors.New("parts have come")
-	// errHeadless says that there is nothing that the tail objects follow. Either somebody completes it at this moment,
+	// errHeadless says that there is nothing that the journal's bytes follow. Either somebody completes it at this moment,
 	// or it never reached the bucket.
 	errHeadless = errors.New("the beginning is missing")
 )
@@ -35,7 +35,7 @@ type Recovered struct {
 }
 
 // Recover makes a file that a recorder was uploading when it vanished appear in the bucket: from the parts of its
-// multipart upload and the tail objects behind them. [ErrNotFound] says that nothing usable ever reached the bucket. It
+// multipart upload and what journals have of what follows. [ErrNotFound] says that nothing usable ever reached the bucket. It
 // may be called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the
 // object when it finishes, and stores what is missing in it.
 func (s *S3) Recover(ctx context.Context, name, container string) (Recovered, error) {
@@ -62,7 +62,7 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 	if err != nil {
 		return Recovered{}, err
 	}
-	tails, err := s.listTails(ctx, name)
+	left, err := s.journaled(ctx, name)
 	if err != nil {
 		return Recovered{}, err
 	}
@@ -74,11 +74,11 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 
 	whole := there.there && upload.bytes <= there.holds
 	if !whole {
-		if there, err = s.assemble(ctx, name, upload, tails, condition{there.tag}); err != nil {
+		if there, err = s.assemble(ctx, name, upload, left.chunks, condition{there.tag}); err != nil {
 			return Recovered{}, err
 		}
 	}
-	if err := errors.Join(s.abortOriginals(ctx, o.key), s.remove(ctx, tails)); err != nil {
+	if err := errors.Join(s.abortOriginals(ctx, o.key), s.discard(ctx, name, left.recorders)); err != nil {
 		return Recovered{}, err
 	}
 	recovered := Recovered{
@@ -90,7 +90,7 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 	}
 	if !whole {
 		recovered.Written = upload.written
-		for _, c := range tails {
+		for _, c := range left.chunks {
 			recovered.Written = later(recovered.Written, c.written)
 		}
 	}
@@ -98,14 +98,14 @@ func (s *S3) recover(ctx context.Context, name, container string) (Recovered, er
 }
 
 // assemble makes the object, and returns it as it is then.
-func (s *S3) assemble(ctx context.Context, name string, upload multipart, tails []chunk, c condition) (
+func (s *S3) assemble(ctx context.Context, name string, upload multipart, left []chunk, c condition) (
 	found, error) {
-	chain := follow(tails, upload.bytes)
+	chain := follow(left, upload.bytes)
 	size := upload.bytes + length(chain)
 
 	var failed error
 	switch {
-	case size == 0 && len(tails) > 0:
+	case size == 0 && len(left) > 0:
 		return found{}, fmt.Errorf("recover %s: %w", upload.key, errHeadless)
 	case size == 0:
 		return found{}, s.nothing(ctx, name)
@@ -129,20 +129,20 @@ func (s *S3) assemble(ctx context.Context, name string, upload multipart, tails 
 	return there, nil
 }
 
-// nothing throws away uploads of which no part has come, and tail objects that follow nothing.
+// nothing throws away uploads of which no part has come, and what journals have that follows nothing.
 func (s *S3) nothing(ctx context.Context, name string) error {
-	tails, err := s.listTails(ctx, name)
+	recorders, err := s.journalsWith(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.abortAll(ctx, s.Key(name)), s.remove(ctx, tails)); err != nil {
+	if err := errors.Join(s.abortAll(ctx, s.Key(name)), s.discard(ctx, name, recorders)); err != nil {
 		return err
 	}
 	return fmt.Errorf("recover %s: %w", s.Key(name), ErrNotFound)
 }
 
-// end completes a multipart upload: the parts that follow each other from the first on, and the tail objects behind
-// them. These get the last of all numbers, because a living owner may upload parts at this moment.
+// end completes a multipart upload: the parts that follow each other from the first on, and what journals have behind
+// them. Those bytes get the last of all numbers, because a living owner may upload parts at this moment.
 func (s *S3) end(ctx context.Context, upload multipart, chain []chunk, c condition) error {
 	now := upload
 	n := max(int32(len(now.parts))+1, int32(maximumPart-(length(chain)-1)/s.block()))
@@ -166,7 +166,7 @@ func (s *S3) end(ctx context.Context, upload multipart, chain []chunk, c conditi
 	return upload.complete(ctx, c)
 }
 
-// join makes a file of tail objects alone: it had not filled a part yet, or the bucket had refused its parts.
+// join makes a file of what journals have alone: it had not filled a part yet, or the bucket had refused its parts.
 func (s *S3) join(ctx context.Context, o object, chain []chunk, c condition) error {
 	if length(chain) > s.block() {
 		upload := multipart{object: o, s3: s}

@@ -15,31 +15,41 @@ import (
 	"livekit-recorder/infra/local/stack"
 )
 
-// vanish stops an upload where it is, as if its machine were gone.
+// vanish stops an upload and the journal where they are, as if their machine were gone.
 func vanish(u *Upload) {
 	u.while.cancel()
 	<-u.while.done
+	j := u.s3.keeper()
+	j.mu.Lock()
+	stop := j.stop
+	j.stop = nil
+	j.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-j.ended
+	}
 }
 
-func left(t *testing.T, s *S3) (uploads, tails int) {
+// left counts the uploads in a bucket, and the objects of journals.
+func left(t *testing.T, s *S3) (uploads, journal int) {
 	t.Helper()
 	out, err := s.Client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.Bucket})
 	require.NoError(t, err)
-	chunks, err := s.listTails(t.Context(), "a/b.webm")
-	require.NoError(t, err)
-	return len(out.Uploads), len(chunks)
+	require.NoError(t, s.each(t.Context(), s.Key(journalDirectory), func(listed) { journal++ }))
+	return len(out.Uploads), journal
 }
 
-// What a vanished recorder had stored becomes a file: parts of the multipart upload, and tail objects behind them.
+// What a vanished recorder had stored becomes a file: parts of the multipart upload, and what its journal has of what
+// follows.
 func TestRecoveredFileHasEverythingThatWasStored(t *testing.T) {
 	const mib = 1 << 20
 	for name, c := range map[string]struct {
-		grows []int // a tail object is put after each
+		grows []int // the journal is written after each
 		stays int   // bytes that must be there afterwards
 	}{
-		"tails only":                          {[]int{100, 2 * mib, 1000}, 2*mib + 1100},
-		"tails across the border of a part":   {[]int{4 * mib, 2 * mib, 100}, 6*mib + 100},
-		"parts and tails":                     {[]int{12 * mib, 1 * mib, 2 * mib, 100}, 15*mib + 100},
+		"journal only":                        {[]int{100, 2 * mib, 1000}, 2*mib + 1100},
+		"journal across the border of a part": {[]int{4 * mib, 2 * mib, 100}, 6*mib + 100},
+		"parts and journal":                   {[]int{12 * mib, 1 * mib, 2 * mib, 100}, 15*mib + 100},
 		"parts alone, the next just complete": {[]int{2 * smallestPart}, 2 * smallestPart},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +63,7 @@ func TestRecoveredFileHasEverythingThatWasStored(t *testing.T) {
 					defer u.mu.Unlock()
 					return u.parts.bytes == int64(len(file.content)/smallestPart*smallestPart)
 				}, 20*time.Second, 10*time.Millisecond)
-				require.NoError(t, u.do(t.Context(), u.putTail))
+				require.NoError(t, u.s3.keeper().write(t.Context()))
 			}
 			vanish(u)
 			file.grow(t, 777) // is lost with the machine
@@ -64,8 +74,8 @@ func TestRecoveredFileHasEverythingThatWasStored(t *testing.T) {
 			stored, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 			require.NoError(t, err)
 			require.Equal(t, file.content[:c.stays], stored)
-			uploads, tails := left(t, s)
-			require.Zero(t, uploads+tails, "nothing is left over")
+			uploads, entries := left(t, s)
+			require.Zero(t, uploads+entries, "nothing is left over")
 			again, err := s.Recover(t.Context(), "a/b.webm", "webm")
 			require.NoError(t, err, "it may be done twice")
 			require.False(t, again.Written.IsZero())
@@ -81,19 +91,19 @@ func TestNothingStoredIsNothingRecovered(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-// A finished file leaves no tail objects, and a file that was finished is not recovered.
-func TestFinishedFileLeavesNoTails(t *testing.T) {
+// A finished file leaves nothing in the journal, and a file that was finished is not recovered.
+func TestFinishedFileLeavesNothingInTheJournal(t *testing.T) {
 	s, _, _ := bucket(t)
 	file := newFile(t)
 	u := s.Begin(file.Name(), "a/b.webm", "webm")
 	for range 3 {
 		file.grow(t, 3<<20)
-		require.NoError(t, u.do(t.Context(), u.putTail))
+		require.NoError(t, u.s3.keeper().write(t.Context()))
 	}
 	_, _, err := u.Finish(t.Context())
 	require.NoError(t, err)
-	uploads, tails := left(t, s)
-	require.Zero(t, uploads+tails)
+	uploads, entries := left(t, s)
+	require.Zero(t, uploads+entries)
 	recovered, err := s.Recover(t.Context(), "a/b.webm", "webm")
 	require.NoError(t, err)
 	require.True(t, recovered.Whole)
@@ -113,15 +123,15 @@ func TestResumedUploadHasTheWholeFile(t *testing.T) {
 				defer u.mu.Unlock()
 				return u.parts.bytes == int64(size/smallestPart*smallestPart)
 			}, 20*time.Second, 10*time.Millisecond)
-			require.NoError(t, u.do(t.Context(), u.putTail))
+			require.NoError(t, u.s3.keeper().write(t.Context()))
 			vanish(u)
 			file.grow(t, 6<<20)
 			file.patch(t) // by ffmpeg, whose input has ended
 			resumed, err := s.Resume(t.Context(), file.Name(), "a/b.webm", "webm")
 			require.NoError(t, err)
 			finishesWhole(t, resumed, storage, file)
-			uploads, tails := left(t, s)
-			require.Zero(t, uploads+tails)
+			uploads, entries := left(t, s)
+			require.Zero(t, uploads+entries)
 		})
 	}
 }
@@ -133,15 +143,14 @@ func TestStoredFileIsNotReplacedByItsLeftovers(t *testing.T) {
 	file := newFile(t)
 	u := s.Begin(file.Name(), "a/b.webm", "webm")
 	file.grow(t, 1000)
-	require.NoError(t, u.do(t.Context(), u.putTail))
+	require.NoError(t, u.s3.keeper().write(t.Context()))
 	file.grow(t, 1000)
 	vanish(u)
-	u.tails = tails{} // it does not come to remove them
-	_, _, err := u.Finish(t.Context())
+	_, err := u.store(t.Context()) // and it does not come to tidy up
 	require.NoError(t, err)
 	require.NoError(t, (&multipart{object: u.parts.object, s3: s}).create(t.Context()))
-	uploads, tails := left(t, s)
-	require.Equal(t, 2, uploads+tails)
+	uploads, entries := left(t, s)
+	require.Equal(t, 3, uploads+entries, "an upload, an entry and its mark")
 	recovered, err := s.Recover(t.Context(), "a/b.webm", "webm")
 	require.NoError(t, err)
 	require.True(t, recovered.Whole)
@@ -149,8 +158,8 @@ func TestStoredFileIsNotReplacedByItsLeftovers(t *testing.T) {
 	content, err := os.ReadFile(storage.Path("dir/a/b.webm"))
 	require.NoError(t, err)
 	require.Equal(t, file.content, content)
-	uploads, tails = left(t, s)
-	require.Zero(t, uploads+tails)
+	uploads, entries = left(t, s)
+	require.Zero(t, uploads+entries)
 }
 
 // finishesWhole finishes an upload, and checks that all of its file is stored.
@@ -210,14 +219,14 @@ func TestCompletionThatTakesLongCounts(t *testing.T) {
 	finishesWhole(t, u, storage, file)
 }
 
-// A tail object of which only the answer is lost goes like the others.
-func TestTailsWhoseAnswerIsLostGo(t *testing.T) {
+// Entries and marks of which only the answer is lost go like the others.
+func TestEntriesWhoseAnswerIsLostGo(t *testing.T) {
 	s, requests, _ := bucket(t)
 	file := newFile(t)
 	u := s.Begin(file.Name(), "a/b.webm", "webm")
 	vanish(u)
 	requests.instead = func(r *http.Request) *http.Response {
-		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, ".tails/") {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, journalDirectory) {
 			return nil
 		}
 		response, err := http.DefaultClient.Do(r)
@@ -226,13 +235,14 @@ func TestTailsWhoseAnswerIsLostGo(t *testing.T) {
 		return answer(r, http.StatusServiceUnavailable)
 	}
 	file.grow(t, 1000)
-	require.Error(t, u.do(t.Context(), u.putTail))
-	file.grow(t, 1000)
-	require.Error(t, u.do(t.Context(), u.putTail))
-	_, tails := left(t, s)
-	require.Equal(t, 1, tails)
+	for range 3 { // the mark, and two entries with the same
+		require.Error(t, u.s3.keeper().write(t.Context()))
+	}
+	_, entries := left(t, s)
+	require.Equal(t, 3, entries)
+
 	_, _, err := u.Finish(t.Context())
 	require.NoError(t, err)
-	uploads, tails := left(t, s)
-	require.Zero(t, uploads+tails)
+	uploads, entries := left(t, s)
+	require.Zero(t, uploads+entries)
 }

@@ -17,7 +17,7 @@ func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload,
 	if err != nil {
 		return nil, err
 	}
-	if u.tails.stored, err = s.listTails(ctx, name); err != nil {
+	if u.left, err = s.journalsWith(ctx, name); err != nil {
 		return nil, err
 	}
 

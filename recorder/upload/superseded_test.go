@@ -55,8 +55,8 @@ func finishesAs(t *testing.T, u *Upload, name string, size int) {
 	require.EqualValues(t, size, bytes)
 	require.NoFileExists(t, u.path)
 	require.NoFileExists(t, notePath(u.path))
-	uploads, tails := left(t, u.s3)
-	require.Zero(t, uploads+tails, "nothing is left over")
+	uploads, entries := left(t, u.s3)
+	require.Zero(t, uploads+entries, "nothing is left over")
 }
 
 // A living recorder was taken for dead. What it has recorded since is not lost, and neither is what it had released.
@@ -87,7 +87,7 @@ func TestOwnerThatReturnsAfterARecoveryStoresTheWholeBesideIt(t *testing.T) {
 func TestRecorderThatComesBackToItsDiskDoesNotOverwriteAGoodObject(t *testing.T) {
 	s, _, storage := bucket(t)
 	u, file := killed(t, s)
-	require.NoError(t, u.do(t.Context(), u.putTail))
+	require.NoError(t, u.s3.keeper().write(t.Context()))
 	recovered, err := s.Recover(t.Context(), testName, "webm")
 	require.NoError(t, err)
 	require.EqualValues(t, len(file.content), recovered.Size)
@@ -268,7 +268,7 @@ func TestRestWhoseAnswerIsLostIsNotStoredOnceMoreWithLess(t *testing.T) {
 	require.NoFileExists(t, storage.Path("dir/a/b.rest2.webm"))
 }
 
-// Somebody has made an object of tail objects, while the owner's upload went on: the upload has more, and it alone has
+// Somebody has made an object of what the journal had, while the owner's upload went on: the upload has more, and it alone has
 // it.
 func TestObjectThatLacksWhatWasReleasedIsReplacedByTheWhole(t *testing.T) {
 	for name, recovered := range map[string]bool{"by its owner": false, "by a recoverer": true} {
@@ -339,7 +339,7 @@ func TestObjectWhoseAnswerIsLostIsNotMadeTwice(t *testing.T) {
 }
 
 func TestTwoRecoverersAtOnceMakeOneObject(t *testing.T) {
-	for name, size := range map[string]int{"parts and tails": 2*smallestPart + 1000, "tails only": 1000} {
+	for name, size := range map[string]int{"parts and journal": 2*smallestPart + 1000, "journal only": 1000} {
 		t.Run(name, func(t *testing.T) {
 			s, _, storage := bucket(t)
 			file := newFile(t)
@@ -347,7 +347,7 @@ func TestTwoRecoverersAtOnceMakeOneObject(t *testing.T) {
 			file.grow(t, size)
 			uploaded(t, u, file)
 			vanish(u)
-			require.NoError(t, u.do(t.Context(), u.putTail))
+			require.NoError(t, u.s3.keeper().write(t.Context()))
 
 			var group sync.WaitGroup
 			var recovered [3]Recovered
@@ -362,8 +362,8 @@ func TestTwoRecoverersAtOnceMakeOneObject(t *testing.T) {
 				require.EqualValues(t, size, recovered[i].Size)
 			}
 			require.True(t, bytes.Equal(file.content, content(t, storage, testName)))
-			uploads, tails := left(t, s)
-			require.Zero(t, uploads+tails)
+			uploads, entries := left(t, s)
+			require.Zero(t, uploads+entries)
 		})
 	}
 }
@@ -388,7 +388,7 @@ func TestRecovererAndReturningOwnerLoseNothing(t *testing.T) {
 		group.Wait()
 
 		require.NoError(t, recovering)
-		// If the recoverer had a tail object too, its object has all bytes, and the header that it is about to repair.
+		// If the recoverer had something of a journal too, its object has all bytes, and the header that it is about to repair.
 		stored := content(t, storage, name)
 		require.Len(t, stored, len(file.content))
 		require.True(t, bytes.Equal(file.content[1000:], stored[1000:]), "whoever was first: %s", name)
@@ -407,7 +407,7 @@ func TestARepairLeavesTheUploadOfARecorderThatComesBack(t *testing.T) {
 			file, repaired := newFile(t), newFile(t)
 			u := s.Begin(file.Name(), testName, "webm")
 			file.grow(t, 1<<20)
-			require.NoError(t, u.do(t.Context(), u.putTail))
+			require.NoError(t, u.s3.keeper().write(t.Context()))
 			recovered, err := s.Recover(t.Context(), testName, "webm")
 			require.NoError(t, err)
 			r, err := s.Replace(t.Context(), repaired.Name(), testName, "webm", recovered.Tag)

@@ -40,8 +40,12 @@ var (
 	ErrEmpty = errors.New("nothing was written")
 )
 
-// pollInterval is how often the file's size is looked at.
-const pollInterval = 500 * time.Millisecond
+const (
+	// pollInterval is how often the file's size is looked at.
+	pollInterval = 500 * time.Millisecond
+	// lostPause is how long an upload that somebody else has ended is left alone.
+	lostPause = 5 * time.Second
+)
 
 // S3 uploads into a directory of a bucket.
 type S3 struct {
@@ -49,9 +53,16 @@ type S3 struct {
 	Bucket    string
 	Directory string
 	Disk      scratch.Disk
-	// MinimumPart is the size of the first parts in bytes; 0 means S3's 5 MiB.
-	MinimumPart int64
-	Log         logrus.FieldLogger
+	// Recorder is the name of this recorder's journal: no two ever have the same.
+	Recorder string
+	// PartSize is the size of the first parts in bytes, LeastPart that of the smallest ones that the bucket takes; 0 means
+	// 16 and 5 MiB.
+	PartSize, LeastPart int64
+	Log                 logrus.FieldLogger
+
+	keeping sync.Once
+	journal *journal // once something has begun, see [S3.keeper]
+	indexes indexes
 }
 
 // Upload is one file on its way into the bucket.
@@ -66,8 +77,8 @@ type Upload struct {
 	file  scratch.File
 	parts multipart
 	sent  progress
-	tails tails
-	made  *made // once the file is in the bucket; what remains then is to tidy up
+	left  []string // recorders whose journals may have something of the file, but this one's
+	made  *made    // once the file is in the bucket; what remains then is to tidy up
 }
 
 // while is the storing of a file while it grows.
@@ -82,10 +93,10 @@ type progress struct {
 	first    int64  // length of part 1
 	checksum uint64 // of part 1 as it was uploaded; 0 if that is not known
 	released int64  // where the local file's bytes begin to be there again, after part 1; 0 if all are there
-	lost     bool   // somebody else has ended the upload: it is left alone for a while
-	behind   bool   // the next part was refused: until it is not, its bytes are put as tail objects
 	detached bool   // the parts have to be listed before anything is uploaded
 	strays   bool   // there may be uploads of this key that nobody knows of
+	// lost is when it was seen that somebody else has ended the upload: it is left alone for a while.
+	lost time.Time
 }
 
 // made is the object that has come of a file.
@@ -103,12 +114,19 @@ func (s *S3) Key(name string) string { return document.Join(s.Directory, name) }
 // Begin starts to upload the file at path as name, while it grows. It returns at once; [Upload.Finish] must follow.
 func (s *S3) Begin(path, name, container string) *Upload {
 	u := s.newUpload(path, name, container)
+	s.keeper().add(name, path, s.partSize(1))
 
 	var ctx context.Context
 	ctx, u.while.cancel = context.WithCancel(context.Background())
 	go u.run(ctx)
 
 	return u
+}
+
+// keeper is the journal of this recorder.
+func (s *S3) keeper() *journal {
+	s.keeping.Do(func() { s.journal = newJournal(s) })
+	return s.journal
 }
 
 // Broken says that a panic has ended the storing while the file grows. What is known of it may be wrong from then on:
@@ -120,6 +138,7 @@ func (u *Upload) Broken() bool { return u.while.broken.Load() }
 func (u *Upload) Leave() {
 	u.while.cancel()
 	<-u.while.done
+	u.s3.keeper().rest(u.name)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.file != nil {
@@ -150,21 +169,16 @@ func (u *Upload) run(ctx context.Context) {
 func (u *Upload) keepUp(ctx context.Context) {
 	polls := time.NewTicker(pollInterval)
 	defer polls.Stop()
-	tails := time.NewTicker(tailInterval)
-	defer tails.Stop()
 
 	for {
-		move := u.grow
 		select {
 		case <-ctx.Done():
 			return
 		case <-polls.C:
-		case <-tails.C:
-			move = u.putTail
 		}
 
 		// The SDK has retried by now; the file waits on disk, and the next round tries again.
-		if err := u.do(ctx, move); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := u.do(ctx, u.grow); err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
 			u.log.WithError(err).Warn("upload is behind, will be tried again")
 		}
 	}
@@ -182,14 +196,17 @@ func (u *Upload) do(ctx context.Context, move func(context.Context) error) error
 
 // grow uploads the parts that are whole, unless the upload is known to be lost.
 func (u *Upload) grow(ctx context.Context) error {
-	if u.sent.lost {
+	if time.Since(u.sent.lost) < lostPause {
 		return nil
 	}
 
 	err := u.advance(ctx)
-	u.sent.behind = err != nil
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	u.note(err != nil)
+	if err == nil {
+		return nil
 	}
 	gone, asking := u.parts.gone(ctx)
 	if asking != nil || !gone {
@@ -202,8 +219,13 @@ func (u *Upload) grow(ctx context.Context) error {
 		u.forget()
 		return err
 	}
-	u.sent.lost = true
+	u.sent.lost = time.Now()
 	return err
+}
+
+// note tells the journal how far the parts have come, and whether the next one was refused.
+func (u *Upload) note(refused bool) {
+	u.s3.keeper().note(u.name, u.parts.bytes, u.s3.partSize(u.next()), refused)
 }
 
 // advance uploads every part that is whole.
@@ -219,9 +241,7 @@ func (u *Upload) advance(ctx context.Context) error {
 			return err
 		}
 		u.release(before)
-		if err := u.dropTails(ctx, u.parts.bytes); err != nil {
-			return err
-		}
+		u.note(false)
 	}
 	return nil
 }
@@ -306,4 +326,5 @@ func (u *Upload) checksum(length int64) (uint64, error) {
 func (u *Upload) forget() {
 	u.parts = multipart{object: u.parts.object, s3: u.s3}
 	u.sent = progress{strays: u.sent.strays}
+	u.note(false)
 }

@@ -82,6 +82,8 @@ func bucket(t *testing.T) (*S3, *counter, *stack.Stack) {
 		Bucket:    stack.Bucket,
 		Directory: "dir",
 		Disk:      scratch.OS{},
+		Recorder:  "RR_a",
+		PartSize:  smallestPart,
 		Log:       log,
 	}, count, storage
 }
@@ -149,7 +151,7 @@ func TestGrowingFileArrivesWholeWithItsPatchedHeader(t *testing.T) {
 	}
 }
 
-// A long recording closes as quickly as a short one: part 1 again, the tail, and the completion.
+// A long recording closes as quickly as a short one: part 1 again, the last one, and the completion.
 func TestClosingCostsTheSameWhateverTheLength(t *testing.T) {
 	s, count, _ := bucket(t)
 	cost := func(parts int) (requests, bytes int64) {

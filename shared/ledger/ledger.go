@@ -6,7 +6,7 @@
 //	.recordings/rooms/ROOM/…                   an index for lists, newest first: names without content (index.go)
 //	.recordings/participants/ROOM/PARTICIPANT/…  the same for each participant
 //	FILE.json beside FILE.webm                 the recording's document
-//	.tails/FILE/OFFSET                         what is not uploaded yet of a file that grows (recorder/upload)
+//	.journal/...                               what is not uploaded yet of files that grow (recorder/upload)
 package ledger
 
 import (

@@ -19,8 +19,8 @@ const (
 	ending = time.Second
 	// finishWithin is how long it may take until everything is stored.
 	finishWithin = 3 * time.Minute
-	// lostByKill is what a killed recorder may lose beside the time until another one records: a tail interval, and what
-	// was under way.
+	// lostByKill is what a killed recorder may lose beside the time until another one records: what was not in the journal
+	// yet, and what was under way.
 	lostByKill = 11 * time.Second
 	// takeOver is the longest that may take: SQS's visibility timeout, and the way into the room.
 	takeOver = 45 * time.Second

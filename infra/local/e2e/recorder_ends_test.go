@@ -71,12 +71,12 @@ func TestKilledRecordersRecordingGoesOnElsewhere(t *testing.T) {
 	first := recorder(t, s)
 	var people []*participant.Participant
 	var recordings []document.Recording
-	// Each is at another moment between two of its tail objects when the recorder dies.
+	// Each is at another moment between two entries of its recorder's journal when the recorder dies.
 	for n, codec := range []string{"vp8", "h264", "vp9", "h264", "vp8"} {
 		p, r := recorded(t, s, fmt.Sprint("kill-", n), codec)
 		people, recordings = append(people, p), append(recordings, r)
 	}
-	pause(t, people[4], 15*time.Second) // tail objects come more often
+	pause(t, people[4], 15*time.Second) // entries come more often
 
 	killed := time.Now()
 	require.NoError(t, first.Signal(syscall.SIGKILL))
@@ -94,7 +94,7 @@ func TestKilledRecordersRecordingGoesOnElsewhere(t *testing.T) {
 		require.NotEmpty(t, r.Parts[0].Tracks, "what its recorder had been receiving")
 		lost := timeline.Length(missing(r, p.Sent("audio"), killed))
 		t.Logf("%s: %s are missing", r.Parts[0].Key, lost)
-		require.LessOrEqual(t, lost, 10*time.Second, "at most what was not in a tail object, and what was under way")
+		require.LessOrEqual(t, lost, 10*time.Second, "at most what was not in the journal, and what was under way")
 		for _, part := range r.Parts {
 			require.Equal(t, document.Completed, part.State, part.Reason)
 			checkSignal(t, s, part)

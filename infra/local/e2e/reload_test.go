@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	beforeKill = 15 * time.Second // tail objects come more often
+	beforeKill = 15 * time.Second // entries of the journal come more often
 	reloadGap  = 4 * time.Second  // SQS gives a dead recorder's message to another one after 30 s
-	// killedLoss is what a killed recorder may lose: what was in no tail object yet, and what was under way.
+	// killedLoss is what a killed recorder may lose: what was not in the journal yet, and what was under way.
 	killedLoss = 10 * time.Second
 	// takeOver is how long it takes at most until somebody is recorded again whose recorder was killed: SQS's 30 s, and
 	// a few seconds for getting into the room.

@@ -1,0 +1,351 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/scratch"
+)
+
+const (
+	// journalInterval is the time between two entries of the journal. With the seconds that frames wait for each other, and
+	// in ffmpeg, at most 10 seconds are lost with a machine.
+	journalInterval = 5 * time.Second
+	// largestEntry is how many bytes of files an entry has at most: what has piled up goes into several.
+	largestEntry = 64 << 20
+	// removeTogether is how many entries that nobody needs any more are removed at once.
+	removeTogether = 50
+	// enoughRefusals is how many parts of a file the bucket must have refused, while it took entries of the journal, for
+	// the journal to take what these parts should have.
+	enoughRefusals = 2
+)
+
+// journal puts what is in no uploaded part yet, of all files of a recorder that grow, into the bucket: one entry with
+// the bytes of all of them every few seconds. It runs while there is such a file.
+//
+//	.journal/RECORDER/NUMBER       an entry: its index, and the bytes of files that this speaks of
+//	.journal/files/FILE/RECORDER   a mark, which is empty: that recorder's journal has something of that file
+//
+// An entry goes when nobody needs a byte of it any more, and a file's mark goes behind the last entry that only this file
+// has needed. So what a recorder leaves behind when it vanishes is found by the names of files, and goes with the last
+// of them that is recovered.
+type journal struct {
+	s3 *S3
+
+	mu    sync.Mutex // guards these, and what is known of files; held for moments only
+	files map[string]*journaled
+	stop  context.CancelFunc // nil if it does not run
+	ended chan struct{}
+
+	turn    chan struct{} // has room for whoever writes or removes entries, who owns these:
+	entries []entry       // in the bucket, or perhaps there
+	number  int           // of the last one
+
+	written atomic.Int64 // how many
+}
+
+// journaled is one file as the journal knows it.
+type journaled struct {
+	name, path string
+	progress   filed
+
+	// These belong to whoever has the turn.
+	file   scratch.File
+	start  int64 // from here to end its bytes are in entries
+	end    int64
+	marked bool // there may be a mark
+}
+
+// filed is what its upload says of a file.
+type filed struct {
+	growing   bool  // its bytes are to be kept
+	stored    bool  // nobody needs what the journal has of it
+	uploaded  int64 // bytes that are in parts
+	next      int64 // size of the next part in bytes
+	refusals  int   // parts that were refused, each although an entry had been written since the one before
+	refusedAt int64 // how many entries had been written by then
+}
+
+// entry is one object of the journal.
+type entry struct {
+	key  string
+	ends map[*journaled]int64 // up to which byte it has something of a file
+}
+
+func newJournal(s *S3) *journal {
+	return &journal{
+		s3:    s,
+		files: map[string]*journaled{},
+		turn:  make(chan struct{}, 1),
+	}
+}
+
+// add has the journal keep a file that grows.
+func (j *journal) add(name, path string, next int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.files[name] = &journaled{
+		name:     name,
+		path:     path,
+		progress: filed{growing: true, next: next},
+	}
+	if j.stop != nil {
+		return
+	}
+
+	var ctx context.Context
+	ctx, j.stop = context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	j.ended = ended
+	go func() { // until no file grows any more: whoever ends the last one waits
+		defer close(ended)
+		j.run(ctx)
+	}()
+}
+
+// run writes entries until ctx is done. A fault costs one of them.
+func (j *journal) run(ctx context.Context) {
+	ticker := time.NewTicker(journalInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+
+		_ = guard.Run(j.s3.Log, "write the journal", func() { // has been logged
+			if err := j.write(ctx); err != nil && ctx.Err() == nil {
+				j.s3.Log.WithError(err).Warn("journal is behind, will be tried again")
+			}
+		})
+	}
+}
+
+// note takes down how far the parts of a file have come, how large the next one will be, and whether it was refused.
+func (j *journal) note(name string, uploaded, next int64, refused bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f := j.files[name]
+	if f == nil {
+		return
+	}
+
+	p := &f.progress
+	p.uploaded, p.next = uploaded, next
+	switch written := j.written.Load(); {
+	case !refused:
+		p.refusals, p.refusedAt = 0, written
+	case written > p.refusedAt:
+		p.refusals, p.refusedAt = p.refusals+1, written
+	}
+}
+
+// rest ends the keeping of a file, which does not grow any more. What the journal has of it stays in the bucket.
+func (j *journal) rest(name string) {
+	j.mu.Lock()
+	if f := j.files[name]; f != nil {
+		f.progress.growing = false
+	}
+	stop, ended := j.stop, j.ended
+	for _, f := range j.files {
+		if f.progress.growing {
+			stop = nil
+		}
+	}
+	if stop != nil {
+		j.stop = nil
+	}
+	j.mu.Unlock()
+
+	if stop != nil {
+		stop()
+		<-ended
+	}
+}
+
+// drop removes what the journal has of a file that is stored, as far as nobody else needs it. It may be called again if
+// it fails.
+func (j *journal) drop(ctx context.Context, name string) error {
+	j.rest(name)
+	marked, err := j.dropEntries(ctx, name)
+	if err != nil {
+		return err
+	}
+	if marked {
+		if err := j.s3.remove(ctx, []string{j.s3.markPrefix(name) + j.s3.Recorder}); err != nil {
+			return err
+		}
+	}
+
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.files, name)
+	return nil
+}
+
+// dropEntries says whether the file has a mark.
+func (j *journal) dropEntries(ctx context.Context, name string) (marked bool, err error) {
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case j.turn <- struct{}{}:
+		defer func() { <-j.turn }()
+	}
+
+	j.mu.Lock()
+	f := j.files[name]
+	if f != nil {
+		f.progress.stored = true
+	}
+	j.mu.Unlock()
+	if f == nil {
+		return false, nil
+	}
+
+	f.close()
+	return f.marked, j.removeUseless(ctx, 1)
+}
+
+func (f *journaled) close() {
+	if f.file != nil {
+		_ = f.file.Close() // only read from
+		f.file = nil
+	}
+}
+
+// write puts what has come since the last time into the bucket.
+func (j *journal) write(ctx context.Context) error {
+	j.turn <- struct{}{} // nobody has it for long
+	defer func() { <-j.turn }()
+	for rest := j.news(); len(rest) > 0; {
+		var now []extract
+		now, rest = divide(rest, largestEntry)
+		if err := j.put(ctx, now); err != nil {
+			return err
+		}
+	}
+	return j.removeUseless(ctx, removeTogether)
+}
+
+// known is what is known of all files.
+func (j *journal) known() map[*journaled]filed {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	known := make(map[*journaled]filed, len(j.files))
+	for _, f := range j.files {
+		known[f] = f.progress
+	}
+	return known
+}
+
+// removeUseless removes the entries that nobody needs any more, if there are so many of them.
+func (j *journal) removeUseless(ctx context.Context, least int) error {
+	known := j.known()
+	useless := func(e entry) bool {
+		for f, end := range e.ends {
+			if now, ok := known[f]; ok && !now.stored && end > now.uploaded {
+				return false
+			}
+		}
+		return true
+	}
+
+	var keys []string
+	for _, e := range j.entries {
+		if useless(e) {
+			keys = append(keys, e.key)
+		}
+	}
+	if len(keys) < least {
+		return nil
+	}
+	if err := j.s3.remove(ctx, keys); err != nil {
+		return err
+	}
+	j.entries = slices.DeleteFunc(j.entries, useless)
+	return nil
+}
+
+// news is what has come since the last entry, of every file that grows.
+func (j *journal) news() (news []extract) {
+	for f, now := range j.known() {
+		if !now.growing {
+			f.close()
+			continue
+		}
+
+		size, err := f.size(j.s3.Disk)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // ffmpeg has not made it yet
+			j.s3.Log.WithError(err).WithField("file", f.path).Error("file cannot be read for the journal")
+		}
+		if start := f.begin(now, size); err == nil && start < size {
+			news = append(news, extract{f, start, size})
+		}
+	}
+	slices.SortFunc(news, func(a, b extract) int { return strings.Compare(a.name, b.name) })
+	return news
+}
+
+func (f *journaled) size(disk scratch.Disk) (int64, error) {
+	if f.file == nil {
+		file, err := disk.Open(f.path)
+		if err != nil {
+			return 0, fmt.Errorf("open file for the journal: %w", err)
+		}
+		f.file = file
+	}
+	return f.file.Size()
+}
+
+// begin is from where on the bytes of a file of that size are to be written.
+func (f *journaled) begin(now filed, size int64) int64 {
+	refuses := now.refusals >= enoughRefusals
+	start := max(now.uploaded, f.end)
+	if refuses && f.start > now.uploaded {
+		start = now.uploaded
+	}
+
+	// What has piled up, as in an outage, is not written twice: the parts that it fills come soon.
+	if !refuses && size-start >= now.next {
+		start = max(start, now.uploaded+(size-now.uploaded)/now.next*now.next)
+	}
+	return start
+}
+
+// put writes an entry. One that may have failed only by its answer is useless: the next one has the same again.
+func (j *journal) put(ctx context.Context, news []extract) error {
+	for _, p := range news {
+		if p.marked {
+			continue
+		}
+		p.marked = true
+		if err := j.s3.putMark(ctx, p.name); err != nil {
+			return err
+		}
+	}
+
+	j.number++
+	e := entry{key: j.s3.entryKey(j.number)}
+	err := j.s3.putEntry(ctx, e.key, news)
+	if err == nil {
+		e.ends = map[*journaled]int64{}
+		for _, p := range news {
+			if p.start != p.journaled.end {
+				p.journaled.start = p.start
+			}
+			p.journaled.end, e.ends[p.journaled] = p.end, p.end
+		}
+		j.written.Add(1)
+	}
+	j.entries = append(j.entries, e)
+	return err
+}

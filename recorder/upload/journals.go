@@ -1,0 +1,314 @@
+package upload
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"livekit-recorder/shared/document"
+)
+
+const (
+	// headSize is how many bytes of an entry are read for its index: enough for some 50 files.
+	headSize = 8 << 10
+	// readTogether is how many entries are read at once, and mostIndexes how many indexes are remembered.
+	readTogether = 8
+	mostIndexes  = 4096
+)
+
+// chunk is what an entry has of a file, or the end of that: the file's bytes from start to end.
+type chunk struct {
+	key   string
+	skip  int64 // bytes of the entry before start
+	start int64
+	end   int64
+	// written is when it came into the bucket.
+	written time.Time
+}
+
+// length is how many bytes some that follow each other have.
+func length(chain []chunk) (bytes int64) {
+	for _, c := range chain {
+		bytes += c.end - c.start
+	}
+	return bytes
+}
+
+// backlog is what journals have of a file.
+type backlog struct {
+	recorders []string // whose journals
+	chunks    []chunk  // in order of their starts
+}
+
+// journaled finds what journals have of a file.
+func (s *S3) journaled(ctx context.Context, name string) (b backlog, err error) {
+	if b.recorders, err = s.journalsWith(ctx, name); err != nil {
+		return b, err
+	}
+	for _, recorder := range b.recorders {
+		chunks, err := s.chunks(ctx, name, recorder)
+		if err != nil {
+			return b, err
+		}
+		b.chunks = append(b.chunks, chunks...)
+	}
+	slices.SortStableFunc(b.chunks, func(a, b chunk) int { return cmp.Compare(a.start, b.start) })
+	return b, nil
+}
+
+// journalsWith finds the recorders whose journals have something of a file.
+func (s *S3) journalsWith(ctx context.Context, name string) (recorders []string, err error) {
+	prefix := s.markPrefix(name)
+	return recorders, s.each(ctx, prefix, func(o listed) {
+		recorders = append(recorders, strings.TrimPrefix(o.key, prefix))
+	})
+}
+
+// listed is an object in a list.
+type listed struct {
+	key     string
+	written time.Time
+}
+
+// each lists the objects below a prefix, those in its directories included.
+func (s *S3) each(ctx context.Context, prefix string, found func(listed)) error {
+	pages := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list journals: %w", err)
+		}
+		for _, o := range page.Contents {
+			found(listed{aws.ToString(o.Key), aws.ToTime(o.LastModified)})
+		}
+	}
+	return nil
+}
+
+// chunks finds what one recorder's journal has of a file.
+func (s *S3) chunks(ctx context.Context, name, recorder string) (chunks []chunk, err error) {
+	var entries []listed
+	if err := s.each(ctx, s.entryPrefix(recorder), func(o listed) { entries = append(entries, o) }); err != nil {
+		return nil, err
+	}
+
+	indexes := make([]index, len(entries))
+	var reading errgroup.Group
+	reading.SetLimit(readTogether)
+	for n, e := range entries {
+		reading.Go(func() (err error) {
+			indexes[n], err = s.index(ctx, e.key)
+			return err
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return nil, err
+	}
+
+	for n, index := range indexes {
+		at := index.length
+		for _, i := range index.files {
+			if i.File == name {
+				chunks = append(chunks, chunk{
+					key:     entries[n].key,
+					skip:    at,
+					start:   i.Start,
+					end:     i.Start + i.Length,
+					written: entries[n].written,
+				})
+			}
+			at += i.Length
+		}
+	}
+	return chunks, nil
+}
+
+// index is what an entry has.
+type index struct {
+	length int64 // of the index itself, in bytes: the files' bytes follow
+	files  []indexed
+}
+
+// indexes remembers the indexes of entries, which never change: a recorder that has vanished had many recordings.
+type indexes struct {
+	mu    sync.Mutex
+	known map[string]index
+}
+
+func (i *indexes) get(key string) (index, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.known[key]
+	return known, ok
+}
+
+func (i *indexes) put(key string, read index) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.known == nil || len(i.known) >= mostIndexes {
+		i.known = map[string]index{}
+	}
+	i.known[key] = read
+}
+
+// index reads the index of an entry. That of one which has been removed meanwhile, or is none of ours, is empty.
+func (s *S3) index(ctx context.Context, key string) (index, error) {
+	if known, ok := s.indexes.get(key); ok {
+		return known, nil
+	}
+
+	head, err := s.readHead(ctx, key, headSize)
+	if need := needed(head); err == nil && need > int64(len(head)) {
+		head, err = s.readHead(ctx, key, need)
+	}
+	if isCode(err, "NoSuchKey") {
+		return index{}, nil
+	}
+	if err != nil {
+		return index{}, fmt.Errorf("read index of %s: %w", key, err)
+	}
+
+	read, err := parseIndex(head)
+	if err != nil {
+		s.Log.WithError(err).WithField("key", key).Error("journal entry cannot be understood, what it has is left out")
+	}
+	s.indexes.put(key, read)
+	return read, nil
+}
+
+// needed is how many bytes an index has, its length included, of which at least the first bytes are there.
+func needed(head []byte) int64 {
+	if len(head) < lengthOfLength {
+		return lengthOfLength
+	}
+	return lengthOfLength + int64(binary.BigEndian.Uint32(head))
+}
+
+func parseIndex(head []byte) (read index, err error) {
+	read.length = needed(head)
+	if int64(len(head)) < read.length {
+		return index{}, errors.New("the index is cut off")
+	}
+	if err := json.Unmarshal(head[lengthOfLength:read.length], &read.files); err != nil {
+		return index{}, fmt.Errorf("decode index: %w", err)
+	}
+	return read, nil
+}
+
+func (s *S3) readHead(ctx context.Context, key string, size int64) ([]byte, error) {
+	out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &s.Bucket,
+		Key:    &key,
+		Range:  aws.String(fmt.Sprintf("bytes=0-%d", size-1)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	return io.ReadAll(io.LimitReader(out.Body, size))
+}
+
+// discard removes what journals have of a file that is recovered, as far as nobody else needs it: the marks, and the
+// entries of recorders that no other file has a mark of.
+func (s *S3) discard(ctx context.Context, name string, recorders []string) error {
+	for _, recorder := range recorders {
+		mark := s.markPrefix(name) + recorder
+		gone, err := s.discardEntries(ctx, recorder, mark)
+		if err == nil {
+			err = s.remove(ctx, []string{mark})
+		}
+		if err == nil && !gone { // whoever recovers another file may have seen this one's mark
+			_, err = s.discardEntries(ctx, recorder, mark)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discardEntries removes the entries of a recorder, unless there is another mark of it than that one. They are listed
+// before the marks are: of a recorder that lives, none goes then that has something of a file which it has begun since.
+func (s *S3) discardEntries(ctx context.Context, recorder, mark string) (gone bool, err error) {
+	var keys []string
+	if err := s.each(ctx, s.entryPrefix(recorder), func(o listed) { keys = append(keys, o.key) }); err != nil {
+		return false, err
+	}
+
+	needed := false
+	err = s.each(ctx, document.Join(s.Directory, markDirectory), func(o listed) {
+		needed = needed || o.key != mark && strings.HasSuffix(o.key, "/"+recorder)
+	})
+	if err != nil || needed {
+		return false, err
+	}
+	return true, s.remove(ctx, keys)
+}
+
+// follow picks the chunks, or the ends of them, that go on from an offset without a hole.
+func follow(chunks []chunk, from int64) (chain []chunk) {
+	for _, c := range chunks { // in order of their starts
+		if c.start <= from && c.end > from {
+			chain = append(chain, chunk{key: c.key, skip: c.skip + from - c.start, start: from, end: c.end})
+			from = c.end
+		}
+	}
+	return chain
+}
+
+// blocks reads what [follow] has picked, and hands it on in blocks, of which only the last one may be smaller.
+func (s *S3) blocks(ctx context.Context, chain []chunk, hand func([]byte) error) error {
+	var block bytes.Buffer
+	for _, c := range chain {
+		err := s.readChunk(ctx, c, func(r io.Reader) error {
+			for {
+				_, err := io.CopyN(&block, r, s.block()-int64(block.Len()))
+				if errors.Is(err, io.EOF) {
+					return nil // the block goes on with the next one
+				}
+				if err == nil {
+					err = hand(block.Bytes())
+				}
+				if err != nil {
+					return err
+				}
+				block.Reset()
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+
+	if block.Len() == 0 {
+		return nil
+	}
+	return hand(block.Bytes())
+}
+
+func (s *S3) readChunk(ctx context.Context, c chunk, read func(io.Reader) error) error {
+	bytes := fmt.Sprintf("bytes=%d-%d", c.skip, c.skip+c.end-c.start-1)
+	out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.Bucket, Key: &c.key, Range: &bytes})
+	if err != nil {
+		return fmt.Errorf("get journal entry: %w", err)
+	}
+	defer out.Body.Close()
+
+	if err := read(out.Body); err != nil {
+		return fmt.Errorf("read journal entry: %w", err)
+	}
+	return nil
+}
