@@ -1,7 +1,6 @@
 package upload
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -28,24 +27,6 @@ const (
 	readTogether = 8
 	mostIndexes  = 4096
 )
-
-// chunk is what an entry has of a file, or the end of that: the file's bytes from start to end.
-type chunk struct {
-	key   string
-	skip  int64 // bytes of the entry before start
-	start int64
-	end   int64
-	// written is when it came into the bucket.
-	written time.Time
-}
-
-// length is how many bytes some that follow each other have.
-func length(chain []chunk) (bytes int64) {
-	for _, c := range chain {
-		bytes += c.end - c.start
-	}
-	return bytes
-}
 
 // backlog is what journals have of a file.
 type backlog struct {
@@ -256,59 +237,4 @@ func (s *S3) discardEntries(ctx context.Context, recorder, mark string) (gone bo
 		return false, err
 	}
 	return true, s.remove(ctx, keys)
-}
-
-// follow picks the chunks, or the ends of them, that go on from an offset without a hole.
-func follow(chunks []chunk, from int64) (chain []chunk) {
-	for _, c := range chunks { // in order of their starts
-		if c.start <= from && c.end > from {
-			chain = append(chain, chunk{key: c.key, skip: c.skip + from - c.start, start: from, end: c.end})
-			from = c.end
-		}
-	}
-	return chain
-}
-
-// blocks reads what [follow] has picked, and hands it on in blocks, of which only the last one may be smaller.
-func (s *S3) blocks(ctx context.Context, chain []chunk, hand func([]byte) error) error {
-	var block bytes.Buffer
-	for _, c := range chain {
-		err := s.readChunk(ctx, c, func(r io.Reader) error {
-			for {
-				_, err := io.CopyN(&block, r, s.block()-int64(block.Len()))
-				if errors.Is(err, io.EOF) {
-					return nil // the block goes on with the next one
-				}
-				if err == nil {
-					err = hand(block.Bytes())
-				}
-				if err != nil {
-					return err
-				}
-				block.Reset()
-			}
-		})
-		if err != nil {
-			return err
-		}
-	}
-
-	if block.Len() == 0 {
-		return nil
-	}
-	return hand(block.Bytes())
-}
-
-func (s *S3) readChunk(ctx context.Context, c chunk, read func(io.Reader) error) error {
-	bytes := fmt.Sprintf("bytes=%d-%d", c.skip, c.skip+c.end-c.start-1)
-	out, err := s.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.Bucket, Key: &c.key, Range: &bytes})
-	if err != nil {
-		return fmt.Errorf("get journal entry: %w", err)
-	}
-	defer out.Body.Close()
-
-	if err := read(out.Body); err != nil {
-		return fmt.Errorf("read journal entry: %w", err)
-	}
-	return nil
 }
