@@ -18,8 +18,9 @@ import (
 
 const (
 	priceRoom = "price"
-	// priceSettle is how long everybody is recorded before requests are counted, and how long the last ones may take.
-	priceSettle = 20 * time.Second
+	// priceSettle is how long everybody is recorded before requests are counted, and how long the last ones may take. By
+	// then there is the first part of an upload: of 5 MiB, 24 s of a camera.
+	priceSettle = 30 * time.Second
 	// priceJoin bounds the coming and going of everybody.
 	priceJoin = 3 * time.Minute
 	// fewest and most are the recordings of which requests are counted: what one alone costs its recorder, and what one of

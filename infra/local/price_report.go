@@ -62,13 +62,13 @@ func printPrices(what string, measured [2]price.Measured, a price.Assumed) {
 		for n, line := range columns[0] {
 			fmt.Fprintf(w, "| %s", line.What)
 			for _, column := range columns {
-				fmt.Fprintf(w, "\t| %.5f", column[n].Dollars)
+				fmt.Fprintf(w, "\t| %.6f", column[n].Dollars)
 			}
 			fmt.Fprintln(w, "\t|")
 		}
 		fmt.Fprint(w, "| **together**")
 		for _, column := range columns {
-			fmt.Fprintf(w, "\t| **%.5f**", price.Total(column))
+			fmt.Fprintf(w, "\t| **%.6f**", price.Total(column))
 		}
 		fmt.Fprintln(w, "\t|")
 		_ = w.Flush() // to the terminal

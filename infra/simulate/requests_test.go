@@ -151,10 +151,10 @@ func TestWhatAnHourAsksOfAWS(t *testing.T) {
 		people       int
 		most         bounds
 	}{
-		{"one person", "", 1, bounds{tails: 725, parts: 153, puts: 66, gets: 785, sqs: 820}},
-		{"20 people", "", 20, bounds{tails: 725, parts: 153, puts: 66, gets: 785, sqs: 65}},
-		{"one microphone", "audio", 1, bounds{tails: 725, parts: 6, puts: 66, gets: 785, sqs: 820}},
-		{"20 microphones", "audio", 20, bounds{tails: 725, parts: 6, puts: 66, gets: 785, sqs: 65}},
+		{"one person", "", 1, bounds{tails: 725, parts: 153, puts: 13, gets: 130, sqs: 820}},
+		{"20 people", "", 20, bounds{tails: 725, parts: 153, puts: 13, gets: 130, sqs: 65}},
+		{"one microphone", "audio", 1, bounds{tails: 725, parts: 6, puts: 13, gets: 130, sqs: 820}},
+		{"20 microphones", "audio", 20, bounds{tails: 725, parts: 6, puts: 13, gets: 130, sqs: 65}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := hourOf(t, c.people, c.target)

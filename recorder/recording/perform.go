@@ -175,9 +175,10 @@ func (c *course) bid() {
 			answer.Grant, err = c.job.all.World.Ledger.Bid(ctx, bid)
 			return err
 		})
+		c.tellPrevious(answer.Grant)
 		if err == nil && !answer.Grant.Verdict.Refused() {
 			err = insist(ctx, c.job.log, "reserve file name", func(ctx context.Context) (err error) {
-				answer.recording, err = c.job.all.World.Documents.Reserve(ctx, c.reserving(own, answer.Grant), wanted)
+				answer.recording, err = c.job.documents.Reserve(ctx, c.reserving(own, answer.Grant), wanted)
 				return err
 			})
 		}
@@ -191,6 +192,20 @@ func (c *course) bid() {
 			}).Info("start received")
 		}
 		c.answer(ctx, err, answer)
+	})
+}
+
+// tellPrevious tells the recorder that had the recording that it has lost it: should it live, it would go on for a
+// while without knowing.
+func (c *course) tellPrevious(g ledger.Grant) {
+	if g.Previous == "" {
+		return
+	}
+	c.task(func(ctx context.Context) {
+		start := c.job.start
+		if err := c.job.all.tell(ctx, start.Room, g.Previous, start.Recording); err != nil && ctx.Err() == nil {
+			c.job.log.WithError(err).Info("the recorder before could not be told that the recording is taken over")
+		}
 	})
 }
 

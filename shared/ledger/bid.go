@@ -49,6 +49,8 @@ type Grant struct {
 	Began    time.Time
 	Departed bool
 	Refused  string // why it is not wanted any more, if nobody asked for that
+	// Previous is the recorder that it is taken over from, which may live, and not know of that.
+	Previous string
 	Suspicion
 }
 
@@ -134,9 +136,12 @@ func (e Entry) takeOver(id string, claim Claim, b Bid) (Entry, Grant) {
 		return next, Grant{Verdict: Extra, Epoch: claim.Issued}
 	}
 
+	previous := claim.Owner
 	claim.Owner, claim.Attempt, claim.Epoch, claim.Message = b.Owner, b.Attempt, claim.Issued, b.Message
 	next.Claims[id] = claim
-	return next, claim.grant()
+	grant := claim.grant()
+	grant.Previous = previous
+	return next, grant
 }
 
 // judge says what becomes of a start that nobody has claimed yet.
