@@ -191,17 +191,16 @@ func (r *Recordings) tellOwners(ctx context.Context, c command.Command, ended ma
 	for id, claim := range ended {
 		log := r.World.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": id})
 		log.Info("stop received")
-		r.Check(id) // also if this recorder only hopes to get it
 		if err := r.tell(ctx, c.Room, claim.Owner, id); err != nil {
 			log.WithError(err).Info("recorder could not be told of the stop, and will learn of it from the ledger")
 		}
 	}
 }
 
-// tell makes a recording's owner look at the ledger.
+// tell makes a recording's owner look at the ledger, and this recorder if it has the recording as well.
 func (r *Recordings) tell(ctx context.Context, room, owner, recording string) error {
+	r.Check(recording)
 	if owner == r.Names.Recorder {
-		r.Check(recording)
 		return nil
 	}
 	return r.World.Rooms.TellStop(ctx, room, owner, recording)
