@@ -174,7 +174,7 @@ type bounds struct {
 }
 
 // Those for the coming and going of each recording.
-const mostPutsOnce, mostGetsOnce, mostSQSOnce = 16, 20, 8
+const mostPutsOnce, mostGetsOnce, mostSQSOnce = 16, 32, 8
 
 func (r requests) within(t *testing.T, most bounds) {
 	t.Helper()

@@ -236,7 +236,10 @@ func (c *course) handle(e Event) {
 		e = Yielded{}
 	case InRoom:
 		c.look() // whoever wanted to tell it something while it was out of the room could not
+	case Left:
+		c.watch.moved = time.Now()
 	case Joined:
+		c.watch.moved = time.Now()
 		c.papers.recording.Session = known.Session
 	case FirstFrame:
 		c.papers.began = c.job.all.World.Now().UTC()

@@ -175,7 +175,7 @@ func (c *course) bid() {
 			answer.Grant, err = c.job.all.World.Ledger.Bid(ctx, bid)
 			return err
 		})
-		c.tellPrevious(answer.Grant)
+		c.tellUnaware(answer.Grant)
 		if err == nil && !answer.Grant.Verdict.Refused() {
 			err = insist(ctx, c.job.log, "reserve file name", func(ctx context.Context) (err error) {
 				answer.recording, err = c.job.documents.Reserve(ctx, c.reserving(own, answer.Grant), wanted)
@@ -195,18 +195,17 @@ func (c *course) bid() {
 	})
 }
 
-// tellPrevious tells the recorder that had the recording that it has lost it: should it live, it would go on for a
-// while without knowing.
-func (c *course) tellPrevious(g ledger.Grant) {
-	if g.Previous == "" {
-		return
+// tellUnaware tells the recorder that had the recording that it has lost it, and those that have recordings of the same
+// participant that have been stopped: should they live, and not know, they would go on beside this one for a while.
+func (c *course) tellUnaware(g ledger.Grant) {
+	for id, owner := range g.Unaware {
+		c.task(func(ctx context.Context) {
+			if err := c.job.all.tell(ctx, c.job.start.Room, owner, id); err != nil && ctx.Err() == nil {
+				c.job.log.WithError(err).WithField("recorder", owner).
+					Info("recorder could not be told, and will learn of it from the ledger")
+			}
+		})
 	}
-	c.task(func(ctx context.Context) {
-		start := c.job.start
-		if err := c.job.all.tell(ctx, start.Room, g.Previous, start.Recording); err != nil && ctx.Err() == nil {
-			c.job.log.WithError(err).Info("the recorder before could not be told that the recording is taken over")
-		}
-	})
 }
 
 // reserving is the document that reserves the file name, if there is none yet. It belongs to whoever owns the

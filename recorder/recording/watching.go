@@ -16,6 +16,9 @@ const (
 	watchInterval = 30 * time.Second
 	// doubtInterval is the same while something is in doubt, see [course.inDoubt].
 	doubtInterval = 5 * time.Second
+	// hooksTake is how long LiveKit's webhooks may take to arrive behind what they tell of (queued ones are dropped after
+	// 30 s), and the commands that they become.
+	hooksTake = time.Minute
 	// fastInterval is the same while another recorder is about to go on with it.
 	fastInterval = 500 * time.Millisecond
 	// recoveryPatience is how long a part of a recorder that may be alive is waited for: it has been told that it has
@@ -35,6 +38,7 @@ type watch struct {
 	failed   bool          // the last one
 	at       time.Time     // when the last one began
 	pause    time.Duration // until the next one, if nothing is in doubt
+	moved    time.Time     // when somebody last came or went
 	bid      context.CancelFunc
 	recovery chan struct{} // closed when the newest recovery has ended
 }
@@ -46,10 +50,11 @@ func (c *course) lookIsDue() bool {
 }
 
 // inDoubt says that the ledger may say something else by now, without anybody having been able to tell: another
-// recorder may have got the message; what is told comes by way of the room; and of somebody who is away, the ledger may
-// know that they are in another session.
+// recorder may have got the message; what is told comes by way of the room; and of somebody who is away, or has just
+// come, the ledger may know that they are in another session.
 func (c *course) inDoubt() bool {
-	return c.watch.failed || c.job.baton.Message() == "" || !c.state.Connected || c.state.Presence != Present
+	return c.watch.failed || c.job.baton.Message() == "" || !c.state.Connected || c.state.Presence != Present ||
+		time.Since(c.watch.moved) < hooksTake
 }
 
 // looked is what a look at the ledger has found.

@@ -31,7 +31,7 @@ func (w *world) looks() *atomic.Int32 {
 func TestWhatRunsLooksAtTheLedgerTwiceAMinute(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		w.recorder("one").record(start())
-		pass(10 * time.Second)
+		pass(hooksTake + time.Second)
 		looks := w.looks()
 		pass(30 * time.Minute)
 		require.InDelta(t, 60, looks.Load(), 5)
@@ -43,11 +43,12 @@ func TestWhatIsInDoubtLooksAtTheLedgerMoreOften(t *testing.T) {
 		"the message may be another recorder's": func(_ *world, h *turn) { h.message = "" },
 		"LiveKit is away":                       func(w *world, _ *turn) { w.livekit.breaks() },
 		"the participant is away":               func(w *world, _ *turn) { w.livekit.goes() },
+		"the participant has just come back":    func(w *world, _ *turn) { w.livekit.comes("S2") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(t *testing.T, w *world) {
 				h := w.recorder("one").record(start())
-				pass(10 * time.Second)
+				pass(hooksTake + 10*time.Second)
 				doubt(w, h)
 				pass(time.Second)
 				looks := w.looks()
@@ -64,7 +65,7 @@ func TestALookThatFailedIsMadeAgainSoon(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), start()
 		h := one.record(c)
-		pass(10 * time.Second)
+		pass(hooksTake + 10*time.Second)
 		w.bucket.reads = func(string) error { return errAway }
 		one.Check(c.Recording)
 		pass(time.Second)
@@ -79,13 +80,29 @@ func TestAStopOfWhichTheOwnerIsNotToldIsInForceSoonAfterAll(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, two, c := w.recorder("one"), w.recorder("two"), start()
 		h := one.record(c)
-		pass(5 * time.Second)
+		pass(hooksTake + time.Second)
 		w.livekit.deaf = true
 		require.NoError(t, two.Stop(t.Context(), byParticipant()))
 		pass(doubtInterval + soon)
 		require.True(t, h.goesOn(), "nobody knows it yet")
 		require.Equal(t, Done, h.within(seldom).Outcome)
 		require.Equal(t, reasonStopped, w.document(c).Reason)
+	})
+}
+
+// Nobody may be recorded twice for long because a message got lost.
+func TestWhoBeginsARecordingTellsThoseWhoHaveStoppedOnes(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		h := one.record(c)
+		pass(hooksTake + time.Second)
+		_, err := w.ledger().Stop(t.Context(), byParticipant())
+		require.NoError(t, err)
+		pass(time.Second)
+		require.True(t, h.goesOn(), "it has not been told")
+		next := two.record(start())
+		require.Equal(t, Done, h.within(soon).Outcome)
+		require.True(t, next.goesOn())
 	})
 }
 
@@ -122,7 +139,7 @@ func TestWhoIsNotToldThatARecordingIsTakenOverSeesItInTime(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, two, c := w.recorder("one"), w.recorder("two"), start()
 		old := one.record(c)
-		pass(10 * time.Second)
+		pass(hooksTake + time.Second)
 		w.livekit.deaf = true
 		owner := two.record(c)
 		require.Equal(t, LeftToOwner, old.within(seldom+soon).Outcome)
