@@ -114,8 +114,8 @@ func (e Entry) applyBid(b Bid) (Entry, Grant) {
 	return next, grant
 }
 
-// stopped are the recordings that are not wanted any more and have not come to their end, and who has them; nil if there
-// are none.
+// stopped are the recordings that are not wanted any more and have not come to their end, and who has them; nil if
+// there are none.
 func (e Entry) stopped() (owners map[string]string) {
 	for id, claim := range e.Claims {
 		if claim.Wanted() {

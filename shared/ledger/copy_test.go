@@ -59,7 +59,8 @@ func TestWhoHasLostARecordingIsToldSoWhateverTheyRemember(t *testing.T) {
 	store := newShelf()
 	r, d := reserved(t, store)
 	require.NoError(t, d.Save(t.Context(), holding(r, document.Active, "file.webm")))
-	require.NoError(t, Documents{Store: store}.Save(t.Context(), holding(r.Owned("two", "bucket", 2), document.Active, "e2")))
+	two := holding(r.Owned("two", "bucket", 2), document.Active, "e2")
+	require.NoError(t, Documents{Store: store}.Save(t.Context(), two))
 	require.ErrorIs(t, d.Save(t.Context(), holding(r, document.Active, "file.webm")), document.ErrSuperseded)
 	require.Equal(t, "two", found(t, d, r.ID).Recorder)
 }
