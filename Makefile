@@ -1,5 +1,5 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test simulate fidelity chaos load hostile lint audit bench build build-ApiFunction image clean
+.PHONY: help demo up test simulate fidelity chaos load hostile price lint audit bench build build-ApiFunction image clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
@@ -15,6 +15,7 @@ help:
 	@echo "make chaos     kill recorders and cut off S3, SQS and LiveKit, and check what was lost (OUTAGE=10m)"
 	@echo "make load      what one recorder takes to record many people (PEOPLE=1,10,20)"
 	@echo "make hostile   people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
+	@echo "make price     count requests to AWS, and what an hour of a participant costs (MINUTES=5 CPU_SECONDS=0.7)"
 	@echo "make lint      gofmt, go vet, staticcheck"
 	@echo "make audit     look for known vulnerabilities in what the programs call (govulncheck)"
 	@echo "make bench     benchmarks"
@@ -61,6 +62,10 @@ load: build
 hostile: build
 	@infra/tools.sh system
 	@$(local) hostile
+
+price: build
+	@infra/tools.sh system
+	@$(local) price
 
 lint:
 	@infra/tools.sh lint

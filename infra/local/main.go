@@ -6,16 +6,20 @@
 //	local fidelity   measures recordings of difficult calls against what was sent
 //	local load       measures what one recorder takes to record many people
 //	local hostile    lets people send what no browser would, beside honest ones
+//	local price      counts the requests to AWS, and says what an hour of a participant costs
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,9 +44,10 @@ func main() {
 		"fidelity": measure,
 		"load":     load,
 		"hostile":  suffer,
+		"price":    cost,
 	}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: local demo | local up | local chaos | local fidelity | local load | local hostile")
+		fmt.Fprintln(os.Stderr, "usage: local "+strings.Join(slices.Sorted(maps.Keys(commands)), " | local "))
 		os.Exit(2)
 	}
 

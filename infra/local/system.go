@@ -11,8 +11,10 @@ import (
 )
 
 // inSystem brings up a system that records whoever autoRecord names, without a recorder, and uses it. Work is a
-// directory that goes when all went well, or when somebody pressed Ctrl-C; else it stays, with logs and files.
-func inSystem(ctx context.Context, name, autoRecord string, use func(s *stack.Stack, work, media string) error) error {
+// directory that goes when all went well, or when somebody pressed Ctrl-C; else it stays, with logs and files. Change
+// says what is unusual about the system.
+func inSystem(ctx context.Context, name, autoRecord string, use func(s *stack.Stack, work, media string) error,
+	change ...func(*stack.Options)) error {
 	build, bin, media, err := layout()
 	if err != nil {
 		return err
@@ -24,13 +26,17 @@ func inSystem(ctx context.Context, name, autoRecord string, use func(s *stack.St
 	}
 
 	step("starting LiveKit, SQS, S3 and the Lambda (logs in %s)", work)
-	s, err := stack.Start(ctx, stack.Options{
+	options := stack.Options{
 		Tools:      bin,
 		Binaries:   build,
 		Work:       filepath.Join(work, "run"),
 		BucketRoot: filepath.Join(work, "s3"),
 		AutoRecord: autoRecord,
-	})
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	s, err := stack.Start(ctx, options)
 	defer s.Stop()
 
 	if err == nil {

@@ -14,13 +14,7 @@ import (
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
-)
-
-const (
-	// watchInterval is how often a recording checks that it is still wanted, and still ours.
-	watchInterval = 5 * time.Second
-	// fastInterval is the same while another recorder is about to go on with it.
-	fastInterval = 500 * time.Millisecond
+	"livekit-recorder/shared/ledger"
 )
 
 // What happens beside the [Event]s that [step] knows.
@@ -74,19 +68,11 @@ type job struct {
 	all       *Recordings
 	start     command.Command
 	baton     Baton
+	documents ledger.Documents // which remember this recording's
 	policy    Policy
 	attempt   string // different for every attempt of every recorder
 	directory scratch.Directory
 	log       logrus.FieldLogger
-}
-
-// watch is how the course looks at the ledger.
-type watch struct {
-	on, fast bool
-	looking  bool // a look is under way
-	again    bool // and one more is wanted
-	bid      context.CancelFunc
-	recovery chan struct{} // closed when the newest recovery has ended
 }
 
 // tasks are what goes on beside the course's own goroutine. All of it has ended when the course has.
@@ -109,6 +95,7 @@ func newCourse(all *Recordings, start command.Command, baton Baton, attempt int)
 			all:       all,
 			start:     start,
 			baton:     baton,
+			documents: all.World.Documents.Knowing(&ledger.Copy{}),
 			policy:    all.Policy.since(all.World.Now().Sub(start.RequestedAt)),
 			attempt:   fmt.Sprintf("%s %d", all.Names.Recorder, attempt),
 			directory: all.World.Scratch.Attempt(start.Recording, attempt),
@@ -141,7 +128,7 @@ func (c *course) run(ctx context.Context) Result {
 	relinquished := c.job.baton.Relinquished()
 	ticker := time.NewTicker(fastInterval)
 	defer ticker.Stop()
-	for rounds := 0; c.state.Phase != Over; {
+	for c.state.Phase != Over {
 		select {
 		case <-c.tasks.ctx.Done():
 			return Result{Outcome: TryAgain}
@@ -153,7 +140,7 @@ func (c *course) run(ctx context.Context) Result {
 				c.handle(e)
 			}
 		case <-ticker.C:
-			if rounds++; c.watch.fast || rounds%int(watchInterval/fastInterval) == 0 {
+			if c.lookIsDue() {
 				c.look()
 			}
 		}
@@ -247,7 +234,12 @@ func (c *course) handle(e Event) {
 	case yielded:
 		c.message = known.message
 		e = Yielded{}
+	case InRoom:
+		c.look() // whoever wanted to tell it something while it was out of the room could not
+	case Left:
+		c.watch.moved = time.Now()
 	case Joined:
+		c.watch.moved = time.Now()
 		c.papers.recording.Session = known.Session
 	case FirstFrame:
 		c.papers.began = c.job.all.World.Now().UTC()

@@ -11,9 +11,13 @@ import (
 	"livekit-recorder/shared/ledger"
 )
 
-// deadLetterPatience is how long a recording's document must not have changed for its recorder to be taken for gone:
-// while something is recorded, it is saved every minute.
-const deadLetterPatience = 3 * saveInterval
+const (
+	// deadLetterPatience is how long a recording's document must not have changed for its recorder to be taken for gone:
+	// while something is recorded, it is saved every saveInterval, if the bucket takes it.
+	deadLetterPatience = 3 * saveInterval
+	// startPatience is how much longer than its participant is waited for a start may take that has no document yet.
+	startPatience = 3 * time.Minute
+)
 
 // ErrAlive says that a recorder has the recording, or may take it up, by another message.
 var ErrAlive = errors.New("a recorder has the recording, or may take it up")
@@ -48,7 +52,7 @@ func (r *Recordings) GiveUp(ctx context.Context, start command.Command) error {
 // [ErrAlive] while a recorder has the recording all the same, if only to wait for its participant, or while it may be
 // quarantined.
 func (r *Recordings) Bury(ctx context.Context, start command.Command) error {
-	waits := max(r.Policy.StartTimeout, r.Policy.RejoinWindow) + deadLetterPatience
+	waits := max(r.Policy.StartTimeout, r.Policy.RejoinWindow) + startPatience
 	until, err := r.World.Ledger.Expected(ctx, start, waits)
 	switch {
 	case err != nil:

@@ -230,8 +230,9 @@ func TestAHintMakesARecorderLookAtOnce(t *testing.T) {
 		pass(6 * time.Second) // it has just looked
 		_, err := w.ledger().Stop(t.Context(), command.NewStop("room", "alice", time.Now()))
 		require.NoError(t, err)
-		require.False(t, one.Check("another"))
-		require.True(t, one.Check(c.Recording))
+		one.Check("another")
+		require.True(t, h.goesOn())
+		one.Check(c.Recording)
 		require.Equal(t, Done, h.within(time.Second).Outcome)
 	})
 }
@@ -244,7 +245,7 @@ func TestAStopElsewhereIsToldToTheOwner(t *testing.T) {
 		require.Error(t, two.Stop(t.Context(), byID(start())), "nobody knows it")
 		two.stop(c)
 		require.Equal(t, []string{"room one " + c.Recording}, w.livekit.hints)
-		require.Equal(t, Done, h.within(5*time.Second+soon).Outcome, "the hint may get lost")
+		require.Equal(t, Done, h.within(soon).Outcome)
 	})
 }
 
@@ -253,9 +254,8 @@ func TestAStopOfAParticipantIsToldToEveryOwner(t *testing.T) {
 		one, two, c := w.recorder("one"), w.recorder("two"), start()
 		h := one.record(c)
 		pass(5 * time.Second)
-		w.livekit.deaf = true
 		require.NoError(t, two.Stop(t.Context(), command.NewStop("room", "alice", time.Now())))
-		require.Equal(t, Done, h.within(5*time.Second+soon).Outcome)
+		require.Equal(t, Done, h.within(soon).Outcome)
 		require.Equal(t, reasonStopped, w.document(c).Reason)
 	})
 }

@@ -24,6 +24,8 @@ type livekit struct {
 	subjects []string // what they came for
 	hints    []string // that recorders have given each other
 	deaf     bool     // the recorder that a hint is for cannot be reached
+	// recorders are those that hints can be given to.
+	recorders map[string]*Recordings
 }
 
 // scene is what goes on there.
@@ -74,6 +76,9 @@ func (l *livekit) TellStop(_ context.Context, name, recorder, recording string) 
 		return errDown
 	}
 	l.hints = append(l.hints, name+" "+recorder+" "+recording)
+	if told := l.recorders[recorder]; told != nil {
+		told.Check(recording)
+	}
 	return nil
 }
 

@@ -8,8 +8,12 @@ import (
 	"livekit-recorder/shared/ledger"
 )
 
-// saveInterval is how often a document is saved in which nothing but numbers has changed.
-const saveInterval = time.Minute
+const (
+	// saveInterval is how often a document is saved in which nothing but numbers has changed.
+	saveInterval = 5 * time.Minute
+	// gapInterval is the same if it has another gap. Should its recorder die, the gaps of the last of it are not known.
+	gapInterval = time.Minute
+)
 
 // saveRetry is how long a document waits that could not be saved: the bucket may refuse it at once, every time.
 const saveRetry = 2 * time.Second
@@ -84,7 +88,14 @@ func (p *papers) due(now document.Recording) bool {
 	if p.hold == nothing || p.saving || failed && time.Since(p.lastAt) < saveRetry {
 		return false
 	}
-	return differ(now, p.last) || len(now.Parts) > 0 && time.Since(p.lastAt) >= saveInterval
+	interval := saveInterval
+	switch {
+	case differ(now, p.last):
+		return true
+	case longGaps(now) != longGaps(p.last):
+		interval = gapInterval
+	}
+	return len(now.Parts) > 0 && time.Since(p.lastAt) >= interval
 }
 
 func (p *papers) written(ok bool) {
@@ -100,16 +111,18 @@ func (p *papers) written(ok bool) {
 func differ(a, b document.Recording) bool {
 	return a.State != b.State || a.Session != b.Session || a.Epoch != b.Epoch ||
 		!slices.EqualFunc(a.Parts, b.Parts, func(a, b document.Part) bool {
-			return a.State == b.State && a.Key == b.Key && len(a.Tracks) == len(b.Tracks) && longGaps(a) == longGaps(b)
+			return a.State == b.State && a.Key == b.Key && len(a.Tracks) == len(b.Tracks)
 		})
 }
 
 // longGaps counts the gaps of a second and more: should the recorder die, whoever recovers the part must know of them.
-func longGaps(part document.Part) (n int) {
-	for _, t := range part.Tracks {
-		for _, gap := range t.Gaps {
-			if gap.Length >= 1 {
-				n++
+func longGaps(r document.Recording) (n int) {
+	for _, part := range r.Parts {
+		for _, t := range part.Tracks {
+			for _, gap := range t.Gaps {
+				if gap.Length >= 1 {
+					n++
+				}
 			}
 		}
 	}

@@ -175,9 +175,10 @@ func (c *course) bid() {
 			answer.Grant, err = c.job.all.World.Ledger.Bid(ctx, bid)
 			return err
 		})
+		c.tellUnaware(answer.Grant)
 		if err == nil && !answer.Grant.Verdict.Refused() {
 			err = insist(ctx, c.job.log, "reserve file name", func(ctx context.Context) (err error) {
-				answer.recording, err = c.job.all.World.Documents.Reserve(ctx, c.reserving(own, answer.Grant), wanted)
+				answer.recording, err = c.job.documents.Reserve(ctx, c.reserving(own, answer.Grant), wanted)
 				return err
 			})
 		}
@@ -192,6 +193,19 @@ func (c *course) bid() {
 		}
 		c.answer(ctx, err, answer)
 	})
+}
+
+// tellUnaware tells the recorder that had the recording that it has lost it, and those that have recordings of the same
+// participant that have been stopped: should they live, and not know, they would go on beside this one for a while.
+func (c *course) tellUnaware(g ledger.Grant) {
+	for id, owner := range g.Unaware {
+		c.task(func(ctx context.Context) {
+			if err := c.job.all.tell(ctx, c.job.start.Room, owner, id); err != nil && ctx.Err() == nil {
+				c.job.log.WithError(err).WithField("recorder", owner).
+					Info("recorder could not be told, and will learn of it from the ledger")
+			}
+		})
+	}
 }
 
 // reserving is the document that reserves the file name, if there is none yet. It belongs to whoever owns the

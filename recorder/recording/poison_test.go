@@ -199,7 +199,9 @@ func TestADeadLetterGetsAFinalDocument(t *testing.T) {
 		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive)
 		killed.kill()
 		require.Equal(t, TryAgain, killed.within(soon).Outcome)
-		pass(two.Policy.StartTimeout + deadLetterPatience)
+		pass(deadLetterPatience - 10*time.Second)
+		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive, "its recorder may be about to say that it lives")
+		pass(10 * time.Second)
 		require.NoError(t, two.Bury(t.Context(), c))
 		require.Empty(t, w.told(), "its parts are still to be recovered")
 
@@ -235,9 +237,10 @@ func TestADeadLetterWhoseRecordingIsWaitedForIsNotBuried(t *testing.T) {
 func TestADeadLetterWhoseRecordingIsQuarantinedIsNotBuried(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), start()
+		one.Policy.StartTimeout = deadLetterPatience
 		w.killed(c, 1, 5, false)
 		require.Equal(t, Elsewhere, w.recorder("early").recordAgain(c, 6, false).within(soon).Outcome)
-		pass(2*ledger.Pause(2) + one.Policy.StartTimeout + deadLetterPatience - time.Second)
+		pass(2*ledger.Pause(2) + one.Policy.StartTimeout + startPatience - time.Second)
 		require.ErrorIs(t, one.Bury(t.Context(), c), ErrAlive)
 		pass(2 * time.Second)
 		require.NoError(t, one.Bury(t.Context(), c))
@@ -248,7 +251,7 @@ func TestADeadLetterThatNobodyKnowsOfGetsOneToo(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), joined("S1")
 		require.ErrorIs(t, one.Bury(t.Context(), c), ErrAlive, "somebody may be about to note it")
-		pass(one.Policy.StartTimeout + deadLetterPatience)
+		pass(one.Policy.StartTimeout + startPatience)
 		require.NoError(t, one.Bury(t.Context(), c))
 		require.Equal(t, Refused, one.record(c).within(soon).Outcome)
 		final := w.document(c)

@@ -145,18 +145,15 @@ func (r *Recordings) Running() int {
 	return len(r.running)
 }
 
-// Check makes a recording look at the ledger now: it may have been stopped, or taken over. It says whether the
-// recording is here.
-func (r *Recordings) Check(recording string) (here bool) {
+// Check makes a recording look at the ledger now, if it is here: it may have been stopped, or taken over.
+func (r *Recordings) Check(recording string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.running {
 		if c.job.start.Recording == recording {
 			c.inbox.post(lookAgain{})
-			here = true
 		}
 	}
-	return here
 }
 
 // EndNewest ends the recording that began last, of those that have not been ended that way: there is no space for all.
@@ -194,13 +191,19 @@ func (r *Recordings) tellOwners(ctx context.Context, c command.Command, ended ma
 	for id, claim := range ended {
 		log := r.World.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": id})
 		log.Info("stop received")
-		if r.Check(id) {
-			continue
-		}
-		if err := r.World.Rooms.TellStop(ctx, c.Room, claim.Owner, id); err != nil {
+		if err := r.tell(ctx, c.Room, claim.Owner, id); err != nil {
 			log.WithError(err).Info("recorder could not be told of the stop, and will learn of it from the ledger")
 		}
 	}
+}
+
+// tell makes a recording's owner look at the ledger, and this recorder if it has the recording as well.
+func (r *Recordings) tell(ctx context.Context, room, owner, recording string) error {
+	r.Check(recording)
+	if owner == r.Names.Recorder {
+		return nil
+	}
+	return r.World.Rooms.TellStop(ctx, room, owner, recording)
 }
 
 // kinds is how many kinds of tracks a recording can have.

@@ -235,7 +235,7 @@ type (
 	Bid  struct{}
 	// Adopt gives this recorder's parts their names.
 	Adopt struct{ Grant ledger.Grant }
-	// Watch looks at the ledger now, and from now on often (fast) or every few seconds.
+	// Watch looks at the ledger now, and from now on often (fast) or now and then.
 	Watch struct{ Fast bool }
 	// Mark marks this recorder's parts as those of one that is about to end.
 	Mark struct{}

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -10,13 +11,51 @@ import (
 )
 
 const (
-	// recoveryPatience is how long a part of a recorder that may be alive is waited for: it looks at the ledger every 5 s,
-	// and goes on until this one's part runs.
-	recoveryPatience = supersededPatience
+	// watchInterval is how often a recording checks that it is still wanted, and still ours, give or take a tenth. Whoever
+	// stops it, or takes it over, tells it so at once: this is for when that gets lost.
+	watchInterval = 30 * time.Second
+	// doubtInterval is the same while something is in doubt, see [course.inDoubt].
+	doubtInterval = 5 * time.Second
+	// hooksTake is how long LiveKit's webhooks may take to arrive behind what they tell of (queued ones are dropped after
+	// 30 s), and the commands that they become.
+	hooksTake = time.Minute
+	// fastInterval is the same while another recorder is about to go on with it.
+	fastInterval = 500 * time.Millisecond
+	// recoveryPatience is how long a part of a recorder that may be alive is waited for: it has been told that it has
+	// lost the recording, or sees it after watchInterval and a tenth. Then it says that its part is about to end, for
+	// which the bucket may take its time.
+	recoveryPatience = 45 * time.Second
 	// drainPatience is the same for a part of a recorder that shuts down: longer than ECS gives a task to stop (120 s at
 	// most).
 	drainPatience = 150 * time.Second
 )
+
+// watch is how the course looks at the ledger.
+type watch struct {
+	on, fast bool
+	looking  bool          // a look is under way
+	again    bool          // and one more is wanted
+	failed   bool          // the last one
+	at       time.Time     // when the last one began
+	pause    time.Duration // until the next one, if nothing is in doubt
+	moved    time.Time     // when somebody last came or went
+	bid      context.CancelFunc
+	recovery chan struct{} // closed when the newest recovery has ended
+}
+
+// lookIsDue says whether the ledger has not been looked at for too long.
+func (c *course) lookIsDue() bool {
+	since := time.Since(c.watch.at)
+	return c.watch.fast || since >= c.watch.pause || since >= doubtInterval && c.inDoubt()
+}
+
+// inDoubt says that the ledger may say something else by now, without anybody having been able to tell: another
+// recorder may have got the message; what is told comes by way of the room; and of somebody who is away, or has just
+// come, the ledger may know that they are in another session.
+func (c *course) inDoubt() bool {
+	return c.watch.failed || c.job.baton.Message() == "" || !c.state.Connected || c.state.Presence != Present ||
+		time.Since(c.watch.moved) < hooksTake
+}
 
 // looked is what a look at the ledger has found.
 type looked struct {
@@ -35,7 +74,8 @@ func (c *course) look() {
 		return
 	}
 
-	c.watch.looking = true
+	c.watch.looking, c.watch.at = true, time.Now()
+	c.watch.pause = watchInterval*9/10 + rand.N(watchInterval/5)
 	now, own, fast := c.papers.current(), c.papers.ours(), c.watch.fast
 	c.task(func(ctx context.Context) {
 		var found looked
@@ -50,7 +90,7 @@ func (c *course) look() {
 }
 
 func (c *course) looked(found looked) {
-	c.watch.looking = false
+	c.watch.looking, c.watch.failed = false, found.err != nil
 	if c.watch.again {
 		c.watch.again = false
 		c.look()

@@ -41,7 +41,7 @@ func story(t *testing.T, play func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t:       t,
-			livekit: &livekit{},
+			livekit: &livekit{recorders: map[string]*Recordings{}},
 			bucket:  newBucket(t.TempDir()),
 			scratch: t.TempDir(),
 			log:     logrus.New(),
@@ -121,7 +121,7 @@ func (w *world) recorder(name string) *recorder {
 		Tell:      w.tell,
 		Log:       w.log,
 	}
-	return &recorder{w: w, owned: owned, Recordings: &Recordings{
+	r := &recorder{w: w, owned: owned, Recordings: &Recordings{
 		Names:  names,
 		Policy: patient,
 		World: World{
@@ -137,6 +137,10 @@ func (w *world) recorder(name string) *recorder {
 			Log:       w.log,
 		},
 	}}
+	w.livekit.mu.Lock()
+	defer w.livekit.mu.Unlock()
+	w.livekit.recorders[name] = r.Recordings
+	return r
 }
 
 // leaves are the files that a recorder has on its disk at the moment.

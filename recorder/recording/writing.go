@@ -46,21 +46,20 @@ func (c *course) save() {
 // saveNow writes the document; if it is another recorder's, only what it says of this one's parts.
 func (c *course) saveNow(ctx context.Context, h hold, now document.Recording, own []document.Part,
 	seen sighting) error {
-	world := c.job.all.World
 	if h == ownParts {
-		_, err := world.Documents.Amend(ctx, now, own)
+		_, err := c.job.documents.Amend(ctx, now, own)
 		return err
 	}
 
 	if seen.news() {
-		if err := world.Ledger.Seen(ctx, now, seen.session, seen.began); err != nil {
+		if err := c.job.all.World.Ledger.Seen(ctx, now, seen.session, seen.began); err != nil {
 			return err
 		}
 	}
-	err := world.Documents.Save(ctx, now)
+	err := c.job.documents.Save(ctx, now)
 	if errors.Is(err, document.ErrSuperseded) {
 		c.inbox.post(lookAgain{})
-		_, err = world.Documents.Amend(ctx, now, own)
+		_, err = c.job.documents.Amend(ctx, now, own)
 	}
 	return err
 }
@@ -70,7 +69,7 @@ func (c *course) amend(part document.Part) {
 	now := c.papers.current()
 	c.tasks.writes.post(func(ctx context.Context) {
 		err := insist(ctx, c.job.log, "amend document", func(ctx context.Context) error {
-			_, err := c.job.all.World.Documents.Amend(ctx, now, []document.Part{part})
+			_, err := c.job.documents.Amend(ctx, now, []document.Part{part})
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
@@ -121,7 +120,7 @@ func (c *course) conclude() {
 	c.tasks.writes.post(func(ctx context.Context) {
 		var closing ledger.Closing
 		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) error {
-			final, err := c.job.all.World.Documents.Conclude(ctx, now, how.Reason, unrecordable)
+			final, err := c.job.documents.Conclude(ctx, now, how.Reason, unrecordable)
 			if err != nil {
 				return err
 			}

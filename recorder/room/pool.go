@@ -101,7 +101,7 @@ func (p *Pool) token(room string) (string, error) {
 }
 
 // TellStop tells the recorder with that name, wherever it runs, that a recording may have been stopped. It is a hint
-// that saves time: the ledger is what counts, and is looked at every few seconds anyway.
+// that saves time: the ledger is what counts, and is looked at every half a minute anyway.
 func (p *Pool) TellStop(ctx context.Context, room, recorder, recording string) error {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()

@@ -141,7 +141,7 @@ func (r *Recorder) newWorker() *worker.Worker {
 		Controls:      r.world.Controls,
 		Start:         r.start,
 		GiveUp:        r.giveUp,
-		Doubt:         func(id string) { r.Recordings.Check(id) },
+		Doubt:         r.Recordings.Check,
 		Stop:          r.Recordings.Stop,
 		Notify:        r.notify,
 		MaxRecordings: r.settings.MaxRecordings,

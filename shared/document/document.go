@@ -57,8 +57,8 @@ type Part struct {
 	Reason    string     `json:"reason,omitempty"` // why a part ended before the recording did, or why it failed
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	// Recovered says that the part's recorder disappeared, and that another one made this file: of what had been stored,
-	// so that up to its last 10 seconds are missing, or of all that was on the disk. Its tracks' counts may be up to a
-	// minute old.
+	// so that up to its last 10 seconds are missing, or of all that was on the disk. Its tracks' counts may be up to
+	// five minutes old, and gaps of the last minute be missing.
 	Recovered bool    `json:"recovered,omitempty"`
 	Duration  float64 `json:"duration"` // seconds
 	Size      int64   `json:"size"`     // bytes
@@ -116,7 +116,7 @@ const (
 )
 
 // MaxGaps bounds the list of a track's gaps in one part, and MaxAllGaps what is listed in one document: of more, each
-// track's longest are. A document is read and written every few seconds.
+// track's longest are. A document is written again and again.
 const (
 	MaxGaps    = 500
 	MaxAllGaps = 5000

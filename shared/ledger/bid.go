@@ -49,6 +49,9 @@ type Grant struct {
 	Began    time.Time
 	Departed bool
 	Refused  string // why it is not wanted any more, if nobody asked for that
+	// Unaware are recorders that may live, and not know that they have lost this recording, or that another one of the
+	// participant is not wanted any more, by recording.
+	Unaware map[string]string
 	Suspicion
 }
 
@@ -106,7 +109,24 @@ func (e Entry) applyBid(b Bid) (Entry, Grant) {
 	next := e.clone()
 	delete(next.Over, id)
 	next.Claims[id] = claim
-	return next, claim.grant()
+	grant := claim.grant()
+	grant.Unaware = e.stopped()
+	return next, grant
+}
+
+// stopped are the recordings that are not wanted any more and have not come to their end, and who has them; nil if
+// there are none.
+func (e Entry) stopped() (owners map[string]string) {
+	for id, claim := range e.Claims {
+		if claim.Wanted() {
+			continue
+		}
+		if owners == nil {
+			owners = map[string]string{}
+		}
+		owners[id] = claim.Owner
+	}
+	return owners
 }
 
 func (c Claim) grant() Grant {
@@ -134,9 +154,12 @@ func (e Entry) takeOver(id string, claim Claim, b Bid) (Entry, Grant) {
 		return next, Grant{Verdict: Extra, Epoch: claim.Issued}
 	}
 
+	unaware := map[string]string{id: claim.Owner}
 	claim.Owner, claim.Attempt, claim.Epoch, claim.Message = b.Owner, b.Attempt, claim.Issued, b.Message
 	next.Claims[id] = claim
-	return next, claim.grant()
+	grant := claim.grant()
+	grant.Unaware = unaware
+	return next, grant
 }
 
 // judge says what becomes of a start that nobody has claimed yet.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mostBytes is the size of an entry that is still read every few seconds.
+// mostBytes is the size of an entry that is still read again and again.
 const mostBytes = 128 << 10
 
 func size(t *testing.T, e Entry) int {

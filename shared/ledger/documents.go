@@ -15,7 +15,18 @@ import (
 const maxSuffix = 1000
 
 // Documents reads and writes the documents of recordings in a store.
-type Documents struct{ Store Store }
+type Documents struct {
+	Store Store
+
+	copy *Copy // nil: nothing is remembered
+}
+
+// Knowing returns the same documents for somebody who writes to one of them again and again, and remembers it. What is
+// remembered is only written over on the condition that it is still there, so that nothing is read before.
+func (d Documents) Knowing(c *Copy) Documents {
+	d.copy = c
+	return d
+}
 
 // pointer is what lies under .recordings/id/: a recording of which there is no more than the wish, or where its
 // document is.
@@ -83,7 +94,10 @@ func (d Documents) Reserve(ctx context.Context, recording document.Recording, wa
 		if err != nil {
 			return recording, err
 		}
-		_, err = d.Store.Put(ctx, DocumentKey(recording.File), body, "")
+		tag, err := d.Store.Put(ctx, DocumentKey(recording.File), body, "")
+		if err == nil {
+			d.copy.remember(DocumentKey(recording.File), body, tag)
+		}
 		if errors.Is(err, ErrConflict) {
 			taken, err := d.at(ctx, DocumentKey(recording.File))
 			if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNoDocument) {
@@ -220,7 +234,7 @@ var errNamed = errors.New("the recording has got its name meanwhile")
 // replace writes over an object whatever change makes of it; old is nil if there is none yet.
 func (d Documents) replace(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error {
 	for {
-		old, tag, err := d.Store.Get(ctx, key)
+		old, tag, err := d.get(ctx, key)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -228,11 +242,24 @@ func (d Documents) replace(ctx context.Context, key string, change func(old []by
 		if err != nil {
 			return fmt.Errorf("put %s: %w", key, err)
 		}
-		_, err = d.Store.Put(ctx, key, body, tag)
-		if !errors.Is(err, ErrConflict) {
+		tag, err = d.Store.Put(ctx, key, body, tag)
+		switch {
+		case err == nil:
+			d.copy.remember(key, body, tag)
+			return nil
+		case !errors.Is(err, ErrConflict):
 			return err
 		}
+		d.copy.forget()
 	}
+}
+
+// get reads an object, unless it is remembered.
+func (d Documents) get(ctx context.Context, key string) (body []byte, tag string, err error) {
+	if body, tag, ok := d.copy.recall(key); ok {
+		return body, tag, nil
+	}
+	return d.Store.Get(ctx, key)
 }
 
 // ByID finds a recording, or returns [ErrNotFound].
@@ -253,13 +280,14 @@ func (d Documents) ByID(ctx context.Context, id string) (document.Recording, err
 
 func (d Documents) at(ctx context.Context, key string) (document.Recording, error) {
 	var recording document.Recording
-	body, _, err := d.Store.Get(ctx, key)
+	body, tag, err := d.Store.Get(ctx, key)
 	if err != nil {
 		return recording, err
 	}
 	if err := json.Unmarshal(body, &recording); err != nil || recording.ID == "" {
 		return recording, fmt.Errorf("read %s: %w", key, ErrNoDocument)
 	}
+	d.copy.remember(key, body, tag)
 	return recording, nil
 }
 

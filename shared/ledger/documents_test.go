@@ -44,7 +44,7 @@ func TestWhatIsWrittenIsFoundWhereverTheDocumentLies(t *testing.T) {
 	whole := document.Part{Key: "one", State: document.Completed, Size: 7, Tracks: []document.TrackReport{}}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			d := Documents{newShelf()}
+			d := Documents{Store: newShelf()}
 			r := way(t, d)
 			r.Epoch, r.State = 1, document.Active
 			require.NoError(t, d.Save(t.Context(), r))
@@ -66,7 +66,7 @@ func TestWhatIsWrittenIsFoundWhereverTheDocumentLies(t *testing.T) {
 
 // Its recorder may be about to store it.
 func TestADocumentIsNotFinalWhileAPartRuns(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	r := named(t, d)
 	_, err := d.Amend(t.Context(), r, []document.Part{{Key: "one", State: document.Draining}})
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestADocumentIsNotFinalWhileAPartRuns(t *testing.T) {
 func TestAnOlderOwnerChangesNothingWhereverTheDocumentLies(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			d := Documents{newShelf()}
+			d := Documents{Store: newShelf()}
 			r := way(t, d)
 			r.Epoch = 2
 			require.NoError(t, d.Save(t.Context(), r))
@@ -95,7 +95,7 @@ func TestAnOlderOwnerChangesNothingWhereverTheDocumentLies(t *testing.T) {
 func TestOnlyWhatNothingHasComeOfIsDismissed(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			d := Documents{newShelf()}
+			d := Documents{Store: newShelf()}
 			r := way(t, d)
 			require.NoError(t, d.Dismiss(t.Context(), r.ID, "no"))
 			require.Equal(t, document.Failed, found(t, d, r.ID).State)
@@ -123,7 +123,7 @@ func TestARecordingThatBeginsMeanwhileIsNotDismissed(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			store := newShelf()
-			d := Documents{store}
+			d := Documents{Store: store}
 			r := way(t, d)
 			where := pointerKey(r.ID)
 			if r.File != "" {
@@ -140,7 +140,7 @@ func TestARecordingThatBeginsMeanwhileIsNotDismissed(t *testing.T) {
 // Whoever read the recording before it got its name must not write it where nobody looks any more.
 func TestADocumentThatHasMovedIsNotWrittenInItsOldPlace(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	r := requested(t, d)
 	store.before = once(pointerKey(r.ID), func() error {
 		_, err := d.Reserve(t.Context(), r, "a/name")
@@ -154,7 +154,7 @@ func TestADocumentThatHasMovedIsNotWrittenInItsOldPlace(t *testing.T) {
 }
 
 func TestPartsOfARecordingThatHasNoDocumentAreNotAmended(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	r := document.NewRecording(command.NewStart("room", "alice", noon))
 	_, err := d.Amend(t.Context(), r, nil)
 	require.ErrorIs(t, err, ErrNoDocument)
@@ -166,7 +166,7 @@ func TestPartsOfARecordingThatHasNoDocumentAreNotAmended(t *testing.T) {
 
 func TestANameIsFoundAgainWhoseAnswerGotLost(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	r := requested(t, d)
 	store.after = once("a/name.json", func() error { return errAway })
 	_, err := d.Reserve(t.Context(), r, "a/name")
@@ -178,7 +178,7 @@ func TestANameIsFoundAgainWhoseAnswerGotLost(t *testing.T) {
 }
 
 func TestNamesThatAreTakenGetSuffixes(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	named(t, d)
 	second := named(t, d)
 	require.Equal(t, "a/name-2", second.File)
@@ -188,7 +188,7 @@ func TestNamesThatAreTakenGetSuffixes(t *testing.T) {
 // A template without anything that differs would make every start look at more names than the one before.
 func TestBeyondAThousandANameGetsTheID(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	store.objects["a/name.json"] = "somebody's"
 	for n := 2; n <= maxSuffix; n++ {
 		store.objects[fmt.Sprintf("a/name-%d.json", n)] = `{"id":"another"}`
@@ -204,7 +204,7 @@ func TestNothingIsReservedWhileTheBucketIsAway(t *testing.T) {
 	for _, key := range []string{pointerKey(r.ID), "a/name.json"} {
 		store := newShelf()
 		store.before = once(key, func() error { return errAway })
-		_, err := Documents{store}.Reserve(t.Context(), r, "a/name")
+		_, err := Documents{Store: store}.Reserve(t.Context(), r, "a/name")
 		require.ErrorIs(t, err, errAway, key)
 		require.NotContains(t, store.objects, key)
 	}
@@ -212,7 +212,7 @@ func TestNothingIsReservedWhileTheBucketIsAway(t *testing.T) {
 
 func TestAPointerThatIsNoneIsNotTriedAgain(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	r := requested(t, d)
 	store.objects[pointerKey(r.ID)] = "{"
 	_, err := d.ByID(t.Context(), r.ID)
@@ -229,7 +229,7 @@ func TestAPointerThatIsNoneIsNotTriedAgain(t *testing.T) {
 
 func TestADocumentThatIsNoneIsSaidToBeSo(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	r := named(t, d)
 	for _, body := range []string{"{", "{}", "[]"} {
 		store.objects[DocumentKey(r.File)] = body

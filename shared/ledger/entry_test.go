@@ -144,7 +144,12 @@ func TestStartsOwnMessageComingBackIsATakeOver(t *testing.T) {
 	require.Equal(t, Wanted, e.Standing("R1", 1).Holding)
 
 	e, grant = e.ApplyBid(bid(joined("R1", "S1", 1), "two"))
-	require.Equal(t, Grant{Verdict: Record, Epoch: 2, Sessions: []string{"S1"}}, grant)
+	require.Equal(t, Grant{
+		Verdict:  Record,
+		Epoch:    2,
+		Sessions: []string{"S1"},
+		Unaware:  map[string]string{"R1": "one"},
+	}, grant)
 	require.Equal(t, "two", e.Claims["R1"].Owner)
 	lost := Standing{Holding: Lost, Sessions: []string{"S1"}, Message: "message of two"}
 	require.Equal(t, lost, e.Standing("R1", 1), "the older owner lets go")

@@ -29,7 +29,7 @@ func (f folding) Put(ctx context.Context, key string, body []byte, tag string) (
 
 // Names are reserved in the store itself: what it takes for the same gets another name.
 func TestNamesThatAStoreTakesForTheSameAreGivenOnce(t *testing.T) {
-	d := Documents{folding{newShelf()}}
+	d := Documents{Store: folding{newShelf()}}
 	of := map[string]string{}
 	for _, identity := range []string{"Zoe\u0308", "zo\u00eb", "ZO\u00cb", "x", "X", "x.part2", "X.Part2", "x.e2", "x-2"} {
 		r := document.NewRecording(command.NewStart("room", identity, noon))

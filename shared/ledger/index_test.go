@@ -43,7 +43,7 @@ func walk(t *testing.T, d Documents, room, participant string, limit int) (ids [
 }
 
 func TestListsHaveWhatIsAskedForAndNoMore(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	alice, bob := wish(t, d, "room", "alice", noon), wish(t, d, "room", "bob", noon)
 	wish(t, d, "room 2", "alice", noon)
 	second := wish(t, d, "room", "alice 2", noon)
@@ -57,7 +57,7 @@ func TestListsHaveWhatIsAskedForAndNoMore(t *testing.T) {
 
 // Recordings are asked for in any order, and some have names: all are on one page each, the newest first.
 func TestListsAreNewestFirstAndHaveEveryRecordingOnce(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	const all = 57
 	want := make([]string, all)
 	for _, n := range rand.New(rand.NewPCG(1, 1)).Perm(all) {
@@ -76,7 +76,7 @@ func TestListsAreNewestFirstAndHaveEveryRecordingOnce(t *testing.T) {
 
 // What is new while somebody reads page by page must not shift what they have not read yet.
 func TestNewRecordingsMoveNoPage(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	old := wish(t, d, "room", "alice", at(1))
 	newer := wish(t, d, "room", "alice", at(2))
 	page, err := d.List(t.Context(), "room", "", "", 1)
@@ -91,7 +91,7 @@ func TestNewRecordingsMoveNoPage(t *testing.T) {
 }
 
 func TestRecordingsOfTheSameMomentAreOnOnePageEach(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	var want []string
 	for _, id := range []string{"RC_1", "RC_10", "RC_1-", "RC_1_", "RC_2"} { // each begins like another one
 		r := document.NewRecording(command.NewStart("room", "alice", noon))
@@ -114,7 +114,7 @@ func manyRecordings(t *testing.T, d Documents, count int, file string) {
 // A list of a room with years of recordings must not take longer than one of a new room.
 func TestAPageTakesOneCallAndOneMoreForEachRow(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	manyRecordings(t, d, 10000, "room/alice/%d")
 
 	for _, participant := range []string{"", "alice"} {
@@ -135,7 +135,7 @@ func TestAPageTakesOneCallAndOneMoreForEachRow(t *testing.T) {
 // Names in S3 end at 1024 bytes; a recording must not fail because the index has no place for its name.
 func TestAnIndexNameIsNeverLongerThanAFileName(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	long := strings.Repeat("x", 200)
 	r := document.NewRecording(command.NewStart(long, long, noon))
 	_, err := d.Reserve(t.Context(), r, strings.Join([]string{long, long, long}, "/"))
@@ -148,7 +148,7 @@ func TestAnIndexNameIsNeverLongerThanAFileName(t *testing.T) {
 }
 
 func TestCursorsThatNoListHasGivenAreRefused(t *testing.T) {
-	d := Documents{newShelf()}
+	d := Documents{Store: newShelf()}
 	wish(t, d, "room", "alice", noon)
 	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	for name, cursor := range map[string]string{
@@ -168,7 +168,7 @@ func TestCursorsThatNoListHasGivenAreRefused(t *testing.T) {
 // One document that is broken, or that somebody has removed, must not hide the others.
 func TestABrokenDocumentHidesNoOther(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	manyRecordings(t, d, 4, "name-%d")
 	store.objects["name-0.json"] = "{"
 	store.objects["name-1.json"] = `{"id":"another"}`
@@ -184,7 +184,7 @@ func TestABrokenDocumentHidesNoOther(t *testing.T) {
 // The index is written before the recording can be found by its id.
 func TestARecordingThatIsAboutToBeNotedIsNone(t *testing.T) {
 	store := newShelf()
-	d := Documents{store}
+	d := Documents{Store: store}
 	r := wish(t, d, "room", "alice", noon)
 	delete(store.objects, pointerKey(r.ID))
 	page, err := d.List(t.Context(), "room", "", "", 10)
@@ -197,7 +197,7 @@ func TestANameIsInTheIndexAtLatestWhenItIsAskedForAgain(t *testing.T) {
 	for name, lost := range map[string]string{"room": ".recordings/rooms/", "participant": ".recordings/participants/"} {
 		t.Run(name, func(t *testing.T) {
 			store := newShelf()
-			d := Documents{store}
+			d := Documents{Store: store}
 			r := document.NewRecording(command.NewStart("room", "alice", noon))
 			store.before = func(key string) error {
 				if strings.HasPrefix(key, lost) {
@@ -219,7 +219,7 @@ func TestANameIsInTheIndexAtLatestWhenItIsAskedForAgain(t *testing.T) {
 
 // The mark of what has no name must not stand in the way of any name, not even as a directory on a disk.
 func TestEveryNameHasAPlaceInTheIndexOfADirectory(t *testing.T) {
-	d := Documents{&DirStore{Root: t.TempDir()}}
+	d := Documents{Store: &DirStore{Root: t.TempDir()}}
 	r := wish(t, d, "room", "alice", noon)
 	_, err := d.Reserve(t.Context(), r, "unnamed/x")
 	require.NoError(t, err)

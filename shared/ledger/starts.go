@@ -16,7 +16,7 @@ type Asked struct {
 }
 
 // maxAsked bounds what is remembered of the starts and sessions of one recording: somebody may reconnect all day, and
-// the entry is read every few seconds.
+// the entry is read again and again.
 const maxAsked = 100
 
 // stoppedBy says whether a stop that we have heard of ends a claim.

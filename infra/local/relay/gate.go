@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -13,6 +15,7 @@ import (
 type Gate struct {
 	listener net.Listener
 	target   string
+	saw      func(*http.Request) // nil: nobody wants to know
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
@@ -20,14 +23,20 @@ type Gate struct {
 	open   map[net.Conn]bool // true: carries nothing any more
 }
 
-// StartGate listens at an address and passes on to another.
-func StartGate(address, target string) (*Gate, error) {
+// StartGate listens at an address and passes on to another. Saw is told of every HTTP request that clients send, before
+// its body has passed; nil: it is not looked for any.
+func StartGate(address, target string, saw func(*http.Request)) (*Gate, error) {
 	listener, err := net.Listen("tcp4", address)
 	if err != nil {
 		return nil, fmt.Errorf("start gate: %w", err)
 	}
 
-	g := &Gate{listener: listener, target: target, open: map[net.Conn]bool{}}
+	g := &Gate{
+		listener: listener,
+		target:   target,
+		saw:      saw,
+		open:     map[net.Conn]bool{},
+	}
 	g.wg.Go(func() {
 		for {
 			client, err := listener.Accept()
@@ -99,12 +108,37 @@ func (g *Gate) pass(client net.Conn) {
 	}
 
 	var copying sync.WaitGroup
-	transfer := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from) // until one of them ends
+	transfer := func(to, from net.Conn, as io.Reader) {
+		_, _ = io.Copy(to, as) // until one of them ends
 		g.drop(to, from)
 	}
 
-	copying.Go(func() { transfer(server, client) })
-	transfer(client, server)
+	copying.Go(func() {
+		if g.saw == nil {
+			transfer(server, client, client)
+			return
+		}
+		read, write := io.Pipe()
+		copying.Go(func() { watch(read, g.saw) })
+		transfer(server, client, io.TeeReader(client, write))
+		_ = write.Close() // a pipe's never fails
+	})
+	transfer(client, server, server)
 	copying.Wait()
+}
+
+// watch reads the requests of a connection. What is no HTTP is read as well, for it must pass.
+func watch(connection io.Reader, saw func(*http.Request)) {
+	reader := bufio.NewReader(connection)
+	for {
+		request, err := http.ReadRequest(reader)
+		if err != nil {
+			break
+		}
+		saw(request)
+		if _, err := io.Copy(io.Discard, request.Body); err != nil {
+			break
+		}
+	}
+	_, _ = io.Copy(io.Discard, reader) // until the connection ends
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"livekit-recorder/infra/local/lambda"
+	"livekit-recorder/infra/local/price"
 	"livekit-recorder/infra/local/relay"
 )
 
@@ -42,6 +43,8 @@ type Options struct {
 	AutoRecord                            string
 	// RecorderEnv is added to every recorder's environment.
 	RecorderEnv []string
+	// Requests counts what is asked of S3, SQS and the HTTP API; nil: nobody wants to know.
+	Requests *price.Counter
 }
 
 // Stack is the running system.
@@ -174,7 +177,7 @@ func (s *Stack) serve(port int, handler http.Handler) error {
 
 func (s *Stack) startAPI(ctx context.Context) error {
 	gateway := lambda.New()
-	if err := s.serve(s.APIPort, gateway); err != nil {
+	if err := s.serve(s.APIPort, s.counting(price.OfAPI, gateway)); err != nil {
 		return fmt.Errorf("start HTTP API: %w", err)
 	}
 

@@ -7,15 +7,16 @@ import (
 	"os"
 	"path/filepath"
 
+	"livekit-recorder/infra/local/price"
 	"livekit-recorder/infra/local/relay"
 	"livekit-recorder/infra/local/sqs"
 )
 
 func (s *Stack) startSQS(ctx context.Context) error {
 	queues := sqs.New(s.SQS)
-	if err := s.serve(s.SQSPort, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	if err := s.serve(s.SQSPort, s.counting(price.OfSQS, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.disturb(queues, w, r)
-	})); err != nil {
+	}))); err != nil {
 		return fmt.Errorf("start SQS stand-in: %w", err)
 	}
 
@@ -39,7 +40,11 @@ func (s *Stack) startS3(ctx context.Context) error {
 	}
 
 	var err error
-	s.s3Gate, err = relay.StartGate(fmt.Sprintf("127.0.0.1:%d", s.S3Port), fmt.Sprintf("127.0.0.1:%d", s.s3Port))
+	var saw func(*http.Request)
+	if s.Requests != nil {
+		saw = func(r *http.Request) { s.Requests.Count(price.OfS3(r)) }
+	}
+	s.s3Gate, err = relay.StartGate(fmt.Sprintf("127.0.0.1:%d", s.S3Port), fmt.Sprintf("127.0.0.1:%d", s.s3Port), saw)
 	if err != nil {
 		return err
 	}
@@ -54,4 +59,12 @@ func (s *Stack) runS3(ctx context.Context) (err error) {
 		return err
 	}
 	return s.awaitHTTP(ctx, s.S3+"/health")
+}
+
+// counting counts the requests to a service, if anybody wants to know.
+func (s *Stack) counting(of func(*http.Request) price.Operation, handler http.Handler) http.Handler {
+	if s.Requests == nil {
+		return handler
+	}
+	return s.Requests.Counting(of, handler)
 }
