@@ -263,7 +263,8 @@ func overlaps(r document.Recording, a, b string) bool {
 		return x.StartedAt.Compare(*y.StartedAt)
 	})
 
-	return len(later) == 2 && later[1].Overlap > 0
+	// A part of a single picture, of which nobody knows how long it was shown, has no length.
+	return len(later) == 2 && (later[1].Overlap > 0 || later[0].Duration == 0 || later[1].Duration == 0)
 }
 
 func keysOf[K cmp.Ordered, V any](m map[K]V) []K {

@@ -118,7 +118,7 @@ func Play(ctx context.Context, plan Plan) (result Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), planVariable+"="+planFile, resultVariable+"="+resultFile, "GOMAXPROCS=1")
+	cmd.Env = append(os.Environ(), planVariable+"="+planFile, resultVariable+"="+resultFile, "GOMAXPROCS=1", "GOGC=400")
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	failed := cmd.Run()

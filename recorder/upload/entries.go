@@ -53,8 +53,8 @@ func divide(all []extract, most int64) (first, rest []extract) {
 	return first, nil
 }
 
-// An entry begins with the length of its index, as a big-endian number of so many bytes, and the index in JSON. The bytes
-// that this lists follow, in the same order.
+// An entry begins with the length of its index, as a big-endian number of so many bytes, and the index in JSON. The
+// bytes that this lists follow, in the same order.
 const lengthOfLength = 4
 
 // indexed is what an index says of one file.

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// journalInterval is the time between two entries of the journal. With the seconds that frames wait for each other, and
-	// in ffmpeg, at most 10 seconds are lost with a machine.
+	// journalInterval is the time between two entries of the journal. With the seconds that frames wait for each other,
+	// and in ffmpeg, at most 10 seconds are lost with a machine.
 	journalInterval = 5 * time.Second
 	// largestEntry is how many bytes of files an entry has at most: what has piled up goes into several.
 	largestEntry = 64 << 20
@@ -29,9 +29,9 @@ const (
 //	.journal/RECORDER/NUMBER       an entry: its index, and the bytes of files that this speaks of
 //	.journal/files/FILE/RECORDER   a mark, which is empty: that recorder's journal has something of that file
 //
-// An entry goes when nobody needs a byte of it any more, and a file's mark goes behind the last entry that only this file
-// has needed. So what a recorder leaves behind when it vanishes is found by the names of files, and goes with the last
-// of them that is recovered.
+// An entry goes when nobody needs a byte of it any more, and a file's mark goes behind the last entry that only this
+// file has needed. So what a recorder leaves behind when it vanishes is found by the names of files, and goes with the
+// last of them that is recovered.
 type journal struct {
 	s3 *S3
 

@@ -35,9 +35,9 @@ type Recovered struct {
 }
 
 // Recover makes a file that a recorder was uploading when it vanished appear in the bucket: from the parts of its
-// multipart upload and what journals have of what follows. [ErrNotFound] says that nothing usable ever reached the bucket. It
-// may be called again if it fails, and by several recorders at once. If the owner is alive after all, it finds the
-// object when it finishes, and stores what is missing in it.
+// multipart upload and what journals have of what follows. [ErrNotFound] says that nothing usable ever reached the
+// bucket. It may be called again if it fails, and by several recorders at once. If the owner is alive after all, it
+// finds the object when it finishes, and stores what is missing in it.
 func (s *S3) Recover(ctx context.Context, name, container string) (Recovered, error) {
 	for try := 1; ; try++ {
 		recovered, err := s.recover(ctx, name, container)

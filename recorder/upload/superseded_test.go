@@ -268,8 +268,8 @@ func TestRestWhoseAnswerIsLostIsNotStoredOnceMoreWithLess(t *testing.T) {
 	require.NoFileExists(t, storage.Path("dir/a/b.rest2.webm"))
 }
 
-// Somebody has made an object of what the journal had, while the owner's upload went on: the upload has more, and it alone has
-// it.
+// Somebody has made an object of what the journal had, while the owner's upload went on: the upload has more, and it
+// alone has it.
 func TestObjectThatLacksWhatWasReleasedIsReplacedByTheWhole(t *testing.T) {
 	for name, recovered := range map[string]bool{"by its owner": false, "by a recoverer": true} {
 		t.Run(name, func(t *testing.T) {
@@ -388,7 +388,8 @@ func TestRecovererAndReturningOwnerLoseNothing(t *testing.T) {
 		group.Wait()
 
 		require.NoError(t, recovering)
-		// If the recoverer had something of a journal too, its object has all bytes, and the header that it is about to repair.
+		// If the recoverer had something of a journal too, its object has all bytes, and the header that it is about to
+		// repair.
 		stored := content(t, storage, name)
 		require.Len(t, stored, len(file.content))
 		require.True(t, bytes.Equal(file.content[1000:], stored[1000:]), "whoever was first: %s", name)

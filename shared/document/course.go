@@ -133,8 +133,8 @@ func merged(first, second []Part, except ...State) []Part {
 	return arranged(all)
 }
 
-// arranged puts parts into the order of time, those of which it is not known when they began last, and notes by how much
-// each has the same as those before it. Of too many gaps, some are left out.
+// arranged puts parts into the order of time, those of which it is not known when they began last, and notes by how
+// much each has the same as those before it. Of too many gaps, some are left out.
 func arranged(parts []Part) []Part {
 	parts = slices.Clone(parts)
 	thin(parts)
