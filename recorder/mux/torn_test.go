@@ -137,14 +137,14 @@ func requireMended(t *testing.T, container string, body []byte, whole []placed, 
 func TestARepairGoesOnBehindATear(t *testing.T) {
 	for container, codec := range containers {
 		t.Run(container, func(t *testing.T) {
-			growing, closed, _ := record(t, container, codec, 10_000)
+			growing, closed, _ := record(t, container, codec, 6_000)
 			for name, body := range map[string][]byte{"as it grew": growing, "closed": closed} {
 				t.Run(name, func(t *testing.T) {
 					whole := framesOf(t, body, container)
 					dice := rand.New(rand.NewPCG(1, uint64(len(container))))
-					for range 4 {
+					for range 2 {
 						start := len(body)/20 + dice.IntN(len(body)/2)
-						end := start + 100_000 + dice.IntN(len(body)*9/10-start-100_000)
+						end := start + 80_000 + dice.IntN(len(body)*9/10-start-80_000)
 						t.Run(fmt.Sprintf("%d-%d", start, end), func(t *testing.T) {
 							requireMended(t, container, body, whole, start, end)
 						})
@@ -161,7 +161,7 @@ func TestATearMayBeginInAHeader(t *testing.T) {
 		whole := framesOf(t, closed, container)
 		starts := units(closed, container)
 		unit := starts[len(starts)/4]
-		for _, into := range []int{-1, 0, 1, 3, 4, 5, 7, 9, 14, 20, 30} {
+		for _, into := range []int{-1, 0, 2, 5, 9, 14, 30} {
 			t.Run(strconv.Itoa(into), func(t *testing.T) {
 				requireMended(t, container, closed, whole, unit+into, unit+len(closed)/3)
 			})
