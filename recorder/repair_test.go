@@ -143,7 +143,7 @@ func TestARepairOfAnySizeTakesLittleOfTheDisk(t *testing.T) {
 	packets := unindexed(t, ffmpeg, path, repairedSize)
 	vanish(t, storage, path)
 
-	recorder := func(repair func(context.Context, io.Reader, string, string) (time.Duration, error)) *recovery.Recovery {
+	recorder := func(repair func(context.Context, io.Reader, string, string) (mux.Repaired, error)) *recovery.Recovery {
 		return (&recovery.Recovery{
 			Storage: bucket{storage},
 			Disk:    scratch.OS{},
@@ -157,11 +157,11 @@ func TestARepairOfAnySizeTakesLittleOfTheDisk(t *testing.T) {
 
 	// One comes half of the way.
 	ending, end := context.WithCancel(t.Context())
-	cut := recorder(func(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error) {
+	cut := recorder(func(ctx context.Context, from io.Reader, repaired, container string) (mux.Repaired, error) {
 		first := io.LimitReader(from, repairedSize/2)
 		_, err := media{ffmpeg}.Repair(ctx, first, repaired, container)
 		end()
-		return 0, errors.Join(err, ctx.Err())
+		return mux.Repaired{}, errors.Join(err, ctx.Err())
 	})
 	same, err := cut.Part(ending, recording, part)
 	require.ErrorIs(t, err, context.Canceled)
@@ -169,7 +169,7 @@ func TestARepairOfAnySizeTakesLittleOfTheDisk(t *testing.T) {
 
 	var most int64
 	whole := recorder(nil)
-	whole.Repair = func(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error) {
+	whole.Repair = func(ctx context.Context, from io.Reader, repaired, container string) (mux.Repaired, error) {
 		return media{ffmpeg}.Repair(ctx, gauge{from, whole.Work, &most}, repaired, container)
 	}
 	part, err = whole.Part(t.Context(), recording, part)

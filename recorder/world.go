@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/sirupsen/logrus"
@@ -38,7 +37,7 @@ func (m media) Open(path string, streams []mux.Stream) (parts.File, error) {
 }
 
 // Repair implements [service.Media].
-func (m media) Repair(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error) {
+func (m media) Repair(ctx context.Context, from io.Reader, repaired, container string) (mux.Repaired, error) {
 	return mux.Repair(ctx, m.ffmpeg, from, repaired, container)
 }
 

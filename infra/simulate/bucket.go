@@ -31,20 +31,20 @@ type bucket struct {
 
 // object is one version of an object. It is never changed.
 type object struct {
-	body        []byte
-	tag         string // with quotes, as in headers
-	contentType string
-	modified    time.Time
-	writer      string // the process that wrote it
+	body []byte
+	tag  string // with quotes, as in headers
+	described
+	modified time.Time
+	writer   string // the process that wrote it
 }
 
 // multipart is an upload that is not completed.
 type multipart struct {
-	id, key     string
-	contentType string
-	begun       time.Time
-	writer      string
-	parts       map[int]*object
+	id, key string
+	described
+	begun  time.Time
+	writer string
+	parts  map[int]*object
 }
 
 // write is one change of an object.

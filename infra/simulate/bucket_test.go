@@ -62,6 +62,7 @@ func TestBucketBehavesAsARealOne(t *testing.T) {
 			t.Run("lists", s.testLists)
 			t.Run("multipart", s.testMultipart)
 			t.Run("broken multipart", s.testBrokenMultipart)
+			t.Run("metadata", s.testMetadata)
 		})
 	}
 }

@@ -14,12 +14,12 @@ import (
 
 func (b *bucket) createUpload(c call) answer {
 	u := &multipart{
-		id:          b.newID(),
-		key:         c.key,
-		contentType: c.Header.Get("Content-Type"),
-		begun:       time.Now(),
-		writer:      caller(c.Request),
-		parts:       map[int]*object{},
+		id:        b.newID(),
+		key:       c.key,
+		described: description(c),
+		begun:     time.Now(),
+		writer:    caller(c.Request),
+		parts:     map[int]*object{},
 	}
 
 	b.uploads[u.id] = u
@@ -201,7 +201,7 @@ func (b *bucket) completeUpload(c call) answer {
 		return failed(f)
 	}
 
-	o := &object{body: body, tag: tag, contentType: u.contentType}
+	o := &object{body: body, tag: tag, described: u.described}
 	b.put(c, "CompleteMultipartUpload", u.key, o)
 	delete(b.uploads, u.id)
 

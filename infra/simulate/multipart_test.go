@@ -80,3 +80,33 @@ func (s storage) testBrokenMultipart(t *testing.T) {
 	requireCode(t, err, http.StatusNotFound, "NoSuchUpload")
 	requireCode(t, s.complete(t, "b/y", id, nil, small), http.StatusNotFound, "NoSuchUpload")
 }
+
+// What is said of an object tells a repaired file from what a recorder has written.
+func (s storage) testMetadata(t *testing.T) {
+	said := map[string]string{"source": "tag", "source-bytes": "7"}
+	_, err := s.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket:   &s.bucket,
+		Key:      aws.String("d/put"),
+		Metadata: said,
+		Body:     bytes.NewReader([]byte("x")),
+	})
+	require.NoError(t, err)
+	begun, err := s.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket:   &s.bucket,
+		Key:      aws.String("d/parts"),
+		Metadata: said,
+	})
+	require.NoError(t, err)
+	one := s.putPart(t, "d/parts", begun.UploadId, 1, []byte("x"))
+	require.NoError(t, s.complete(t, "d/parts", begun.UploadId, nil, one))
+
+	for _, key := range []string{"d/put", "d/parts"} {
+		head, err := s.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
+		require.NoError(t, err)
+		require.Equal(t, said, head.Metadata, key)
+	}
+	s.put(t, "d/put", "y")
+	head, err := s.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String("d/put")})
+	require.NoError(t, err)
+	require.Empty(t, head.Metadata, "of another object nothing was said")
+}

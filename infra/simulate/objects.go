@@ -21,9 +21,22 @@ func (b *bucket) putObject(c call) answer {
 		return failed(f)
 	}
 
-	o := &object{body: c.body, tag: tagOf(c.body), contentType: c.Header.Get("Content-Type")}
+	o := &object{body: c.body, tag: tagOf(c.body), described: description(c)}
 	b.put(c, "PutObject", c.key, o)
 	return answer{header: map[string]string{"ETag": o.tag}}
+}
+
+// described is what whoever writes an object says of it: its content type and metadata, by headers.
+type described map[string]string
+
+func description(c call) described {
+	d := described{"Content-Type": c.Header.Get("Content-Type")}
+	for name := range c.Header {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			d[name] = c.Header.Get(name)
+		}
+	}
+	return d
 }
 
 // source reads what a copy copies: the object, and a part of its bytes.
@@ -58,7 +71,7 @@ func (b *bucket) copyObject(c call) answer {
 		return failed(f)
 	}
 
-	o := &object{body: body, tag: tagOf(body), contentType: from.contentType}
+	o := &object{body: body, tag: tagOf(body), described: from.described}
 	b.put(c, "CopyObject", c.key, o)
 	return answer{xml: struct {
 		XMLName      xml.Name `xml:"CopyObjectResult"`
@@ -78,11 +91,11 @@ func (b *bucket) get(c call) answer {
 
 	header := map[string]string{
 		"ETag":           o.tag,
-		"Content-Type":   o.contentType,
 		"Last-Modified":  o.modified.UTC().Format(http.TimeFormat),
 		"Content-Length": strconv.Itoa(len(o.body)),
 		"Accept-Ranges":  "bytes",
 	}
+	maps.Copy(header, o.described)
 
 	span := c.Header.Get("Range")
 	if span == "" {

@@ -24,16 +24,24 @@ const (
 	lowest = 19
 )
 
-// Repair copies a file that nobody has closed, as it comes, into one that has a duration and an index, and returns that
-// duration. The new file only grows but for its first few hundred bytes, like every other one. A frame that is cut off
-// at the end is left out. An error of the reader is returned as it is.
-func Repair(ctx context.Context, ffmpeg FFmpeg, from io.Reader, repaired, container string) (time.Duration, error) {
+// Repaired is what has become of a file that was repaired.
+type Repaired struct {
+	Length time.Duration
+	Torn   bool // something is missing in its middle
+}
+
+// Repair copies a file that nobody has closed, as it comes, into one that has a duration and an index. The new file
+// only grows but for its first few hundred bytes, like every other one. A frame that is cut off at the end is left out.
+// So is a range of zeros, and what it cuts in two: a frame, or the second of Ogg or MP4 in which it begins or ends. All
+// others keep their times. An error of the reader is returned as it is.
+func Repair(ctx context.Context, ffmpeg FFmpeg, from io.Reader, repaired, container string) (Repaired, error) {
 	args := []string{"-hide_banner", "-nostdin", "-loglevel", "error", "-y", "-fflags", "+discardcorrupt",
 		"-i", "pipe:0", "-map", "0", "-c", "copy", "-nostats", "-progress", "pipe:1"}
 	if container == string(track.MP4) {
 		from = unclosedMP4(from)
 		args = append(args, fragments(ffmpeg)...)
 	}
+	body := newTorn(from, container)
 
 	cmd := exec.CommandContext(ctx, ffmpeg.Path, append(args, "-f", container, "file:"+repaired)...)
 	var stderr, progress lastLines
@@ -41,15 +49,15 @@ func Repair(ctx context.Context, ffmpeg FFmpeg, from io.Reader, repaired, contai
 	cmd.WaitDelay = 5 * time.Second
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return 0, fmt.Errorf("start ffmpeg: %w", err)
+		return Repaired{}, fmt.Errorf("start ffmpeg: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return 0, fmt.Errorf("start ffmpeg: %w", err)
+		return Repaired{}, fmt.Errorf("start ffmpeg: %w", err)
 	}
 	// Its threads get their priority from the first one, which begins them when it has read the first bytes.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, lowest) // or it has ended, and the copying fails
 
-	_, err = io.Copy(&pipe{WriteCloser: stdin, patience: repairPatience}, from)
+	_, err = io.Copy(&pipe{WriteCloser: stdin, patience: repairPatience}, body)
 	if err != nil {
 		_ = cmd.Process.Kill() // or it would finish the file
 	}
@@ -58,9 +66,9 @@ func Repair(ctx context.Context, ffmpeg FFmpeg, from io.Reader, repaired, contai
 		err = errors.Join(ended, err)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("repair %s file: %w: %s", container, err, stderr.String())
+		return Repaired{}, fmt.Errorf("repair %s file: %w: %s", container, err, stderr.String())
 	}
-	return progress.duration(), nil
+	return Repaired{progress.duration(), body.tears > 0}, nil
 }
 
 // awaitEnd waits until ffmpeg has ended, which it does when it has closed the file.

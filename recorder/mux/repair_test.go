@@ -20,52 +20,60 @@ import (
 	"livekit-recorder/recorder/track"
 )
 
+// containers are those of parts, each with the codec of its video.
+var containers = map[string]string{"webm": "vp8", "mp4": "h264", "ogg": ""}
+
 // files are one of 20 s in each container, as it is before it is closed, and after that.
 func files(t *testing.T, each func(t *testing.T, container string, growing, closed []byte, frames int)) {
 	t.Helper()
-	for container, codec := range map[string]string{"webm": "vp8", "mp4": "h264", "ogg": ""} {
+	for container, codec := range containers {
 		t.Run(container, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "x."+container)
-			streams := []Stream{streamOf(t, "audio/opus", opusStream)}
-			var frames [][]byte
-			var config track.Config
-			var err error
-			switch codec {
-			case "h264":
-				frames, config = avc(t, mediaDirectory(t), codec)
-			case "vp8":
-				config = track.Config{Width: 320, Height: 240}
-				frames, err = participant.Frames(t.Context(), mediaDirectory(t), codec)
-				require.NoError(t, err)
-			}
-			if codec != "" {
-				streams = append(streams, streamOf(t, "video/"+codec, config))
-			}
-
-			part, err := Open(minimal(t), path, streams)
-			require.NoError(t, err)
-			written := 0
-			for n := range 1000 {
-				at := time.Duration(n) * 20 * time.Millisecond
-				require.NoError(t, part.Write(0, at, true, bytes.Repeat([]byte{31 << 3}, 100)))
-				written++
-				if n%2 == 0 && codec != "" {
-					f := n / 2 % len(frames)
-					require.NoError(t, part.Write(1, at, f%30 == 0, frames[f]))
-					written++
-				}
-			}
-			var growing []byte
-			require.Eventually(t, func() bool {
-				growing, err = os.ReadFile(path)
-				return err == nil && len(growing) > 80_000
-			}, 10*time.Second, 10*time.Millisecond)
-			require.NoError(t, part.Close(t.Context()))
-			closed, err := os.ReadFile(path)
-			require.NoError(t, err)
+			growing, closed, written := record(t, container, codec, 1000)
 			each(t, container, growing, closed, written)
 		})
 	}
+}
+
+// record makes a file with so many frames of sound, 20 ms each, and half as many of pictures.
+func record(t *testing.T, container, codec string, sounds int) (growing, closed []byte, written int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x."+container)
+	streams := []Stream{streamOf(t, "audio/opus", opusStream)}
+	var frames [][]byte
+	var config track.Config
+	var err error
+	switch codec {
+	case "h264":
+		frames, config = avc(t, mediaDirectory(t), codec)
+	case "vp8":
+		config = track.Config{Width: 320, Height: 240}
+		frames, err = participant.Frames(t.Context(), mediaDirectory(t), codec)
+		require.NoError(t, err)
+	}
+	if codec != "" {
+		streams = append(streams, streamOf(t, "video/"+codec, config))
+	}
+
+	part, err := Open(minimal(t), path, streams)
+	require.NoError(t, err)
+	for n := range sounds {
+		at := time.Duration(n) * 20 * time.Millisecond
+		require.NoError(t, part.Write(0, at, true, bytes.Repeat([]byte{31 << 3}, 100)))
+		written++
+		if n%2 == 0 && codec != "" {
+			f := n / 2 % len(frames)
+			require.NoError(t, part.Write(1, at, f%30 == 0, frames[f]))
+			written++
+		}
+	}
+	require.Eventually(t, func() bool {
+		growing, err = os.ReadFile(path)
+		return err == nil && len(growing) > sounds*80
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, part.Close(t.Context()))
+	closed, err = os.ReadFile(path)
+	require.NoError(t, err)
+	return growing, closed, written
 }
 
 // packets counts those of all streams.
@@ -93,12 +101,13 @@ func TestARepairedFileHasEveryPacketAndItsDuration(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				repaired := filepath.Join(t.TempDir(), "repaired."+container)
 				from := iotest.HalfReader(bytes.NewReader(c.body))
-				length, err := Repair(t.Context(), minimal(t), from, repaired, container)
+				made, err := Repair(t.Context(), minimal(t), from, repaired, container)
 				require.NoError(t, err)
 				require.Equal(t, c.packets, packets(t, repaired))
 				file, err := analyse.Probe(t.Context(), repaired)
 				require.NoError(t, err)
-				require.InDelta(t, file.Duration().Seconds(), length.Seconds(), 0.05)
+				require.InDelta(t, file.Duration().Seconds(), made.Length.Seconds(), 0.05)
+				require.False(t, made.Torn)
 				complaints, err := analyse.Decode(t.Context(), repaired)
 				require.NoError(t, err)
 				require.Empty(t, complaints)

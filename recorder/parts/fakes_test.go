@@ -134,6 +134,7 @@ type fakeUpload struct {
 	errors []error
 	tries  int
 	stored string // the name under which it is, if not the one that was asked for
+	torn   bool   // and then there are zeros in it
 	panics bool   // it has a fault in its code
 	left   int    // how often it was left
 	broken bool
@@ -144,6 +145,8 @@ func (u *fakeUpload) Broken() bool {
 	defer u.mu.Unlock()
 	return u.broken
 }
+
+func (u *fakeUpload) Torn() bool { return u.torn }
 
 func (u *fakeUpload) Leave() {
 	u.mu.Lock()

@@ -55,6 +55,9 @@ type Upload interface {
 	// an extra file under that name. It can be called again after an error; [io/fs.ErrNotExist] says that there is no
 	// file.
 	Finish(ctx context.Context) (name string, size int64, err error)
+	// Torn says of a file that is stored that it has zeros where something of it is missing, which is in the other
+	// recorder's file: it has to be repaired.
+	Torn() bool
 	// Broken says that a panic has ended the storing while the file grows: nothing of it is stored any more, Finish
 	// returns [guard.ErrPanic], and the file stays on the disk.
 	Broken() bool
@@ -74,8 +77,8 @@ type Config struct {
 	Key func(name string) string
 	// Directory returns where the next part's file grows, and makes that directory if it is not there.
 	Directory func() (string, error)
-	// Repair gives a stored file that could not be finished a duration and an index, if it can, and corrects what part
-	// says. The error says that it should be tried again.
+	// Repair gives a stored file that could not be finished, or is torn, a duration and an index, if it can, and corrects
+	// what part says. The error says that it should be tried again.
 	Repair func(ctx context.Context, part *document.Part, name string) error
 	// Kinds is how many kinds of tracks are wanted: 1, or 2 for sound and pictures.
 	Kinds int

@@ -45,6 +45,7 @@ type faults struct {
 	storing         []error // what the first attempts for each part return
 	repair          []error // and those to repair a file
 	storedAs        string  // see fakeUpload
+	torn            bool    // see fakeUpload
 	panics          bool    // see fakeUpload
 }
 
@@ -95,6 +96,7 @@ func (s *stage) begin(path, name, _ string) Upload {
 		asked:  name,
 		errors: s.faults.storing,
 		stored: s.faults.storedAs,
+		torn:   s.faults.torn,
 		panics: s.faults.panics,
 	}
 	s.made.uploads = append(s.made.uploads, u)

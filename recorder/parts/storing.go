@@ -225,7 +225,7 @@ func (s *storing) conclude(h *held, name string, size int64, broken error) error
 	if broken != nil && part.Reason == "" {
 		part.Reason = broken.Error()
 	}
-	if broken != nil {
+	if broken != nil || h.upload.Torn() {
 		err := retry.Until(s.config.Context, s.log(h), "give file an index", func(ctx context.Context) error {
 			return s.config.Repair(ctx, &part, name)
 		})

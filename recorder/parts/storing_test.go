@@ -141,6 +141,23 @@ func TestWhatAnotherRecorderHasMadeAFileOfIsStoredAsAnExtraPart(t *testing.T) {
 	})
 }
 
+// Nothing behind its hole can be read before it is repaired.
+func TestAnExtraPartWithAHoleIsRepaired(t *testing.T) {
+	onStage(t, 1, func(t *testing.T, s *stage) {
+		s.faults.storedAs, s.faults.torn = "a/b.extra.ogg", true
+		s.faults.repair = []error{errAway}
+		s.Name("a/b", 1)
+		s.part()
+		require.NoError(t, s.Wait(t.Context()))
+
+		require.Equal(t, []string{"a/b.extra.ogg", "a/b.extra.ogg"}, s.made.repaired)
+		require.Len(t, s.Parts(), 1)
+		require.Equal(t, "directory/a/b.extra.ogg", s.Parts()[0].Key)
+		require.EqualValues(t, 900, s.Parts()[0].Size)
+		require.EqualValues(t, 42, s.Parts()[0].Duration)
+	})
+}
+
 func TestOtherRecordersAreToldWhichPartsGoOnForAWhile(t *testing.T) {
 	onStage(t, 1, func(t *testing.T, s *stage) {
 		s.Name("a/b", 1)

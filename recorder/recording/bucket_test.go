@@ -187,6 +187,7 @@ type storing struct {
 }
 
 func (s *storing) Broken() bool { return false }
+func (s *storing) Torn() bool   { return false }
 func (s *storing) Leave()       {}
 
 func (s *storing) Finish(ctx context.Context) (name string, size int64, err error) {
@@ -231,10 +232,10 @@ func (m media) Complaints() string { return "" }
 // repairedLength is how long every file is that has been repaired.
 const repairedLength = 7 * time.Second
 
-func repairMedia(_ context.Context, from io.Reader, repaired, _ string) (time.Duration, error) {
+func repairMedia(_ context.Context, from io.Reader, repaired, _ string) (mux.Repaired, error) {
 	body, err := io.ReadAll(from)
 	if err != nil {
-		return 0, fmt.Errorf("repair: %w", err)
+		return mux.Repaired{}, fmt.Errorf("repair: %w", err)
 	}
-	return repairedLength, os.WriteFile(repaired, append(body, "index"...), 0o600)
+	return mux.Repaired{Length: repairedLength}, os.WriteFile(repaired, append(body, "index"...), 0o600)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
@@ -274,8 +275,8 @@ func TestAnAttemptThatHasNoFilesLeavesNothing(t *testing.T) {
 // A file that has no index can be played; it must not be stored again and again.
 func TestAFileOfTheDiskThatCannotBeRepairedIsStoredAsItIs(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
-		s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
-			return 0, errors.New("no header")
+		s.Repair = func(context.Context, io.Reader, string, string) (mux.Repaired, error) {
+			return mux.Repaired{}, errors.New("no header")
 		}
 		c := start()
 		s.claimed(t, c, "dead")

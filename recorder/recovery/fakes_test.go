@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/recorder/upload"
@@ -199,6 +201,7 @@ type storing struct {
 }
 
 func (s *storing) Broken() bool { return false }
+func (s *storing) Torn() bool   { return false }
 func (s *storing) Leave()       {}
 
 func (s *storing) Finish(context.Context) (name string, size int64, err error) {
@@ -285,12 +288,13 @@ func newSite(t *testing.T) *site {
 }
 
 // repair puts an index behind a file.
-func repair(_ context.Context, from io.Reader, repaired, _ string) (time.Duration, error) {
+func repair(_ context.Context, from io.Reader, repaired, _ string) (mux.Repaired, error) {
 	body, err := io.ReadAll(from)
 	if err != nil {
-		return 0, fmt.Errorf("repair: %w", err)
+		return mux.Repaired{}, fmt.Errorf("repair: %w", err)
 	}
-	return repairedLength, os.WriteFile(repaired, append(body, "+index"...), 0o600)
+	made := mux.Repaired{Length: repairedLength, Torn: bytes.Contains(body, []byte("hole"))}
+	return made, os.WriteFile(repaired, append(body, "+index"...), 0o600)
 }
 
 // start is a start that another recorder had got.

@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
@@ -56,7 +56,7 @@ func TestAPanicOverTheFilesOfOneAttemptCostsNoOther(t *testing.T) {
 // The file is stored, and stays as it is.
 func TestAPanicInTheIndexingCostsNoMoreThanTheIndex(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
-		s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) { panic("no index") }
+		s.Repair = func(context.Context, io.Reader, string, string) (mux.Repaired, error) { panic("no index") }
 		c := start()
 		s.claimed(t, c, "dead")
 		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1}, "part1.webm")

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/recorder/upload"
@@ -62,9 +63,9 @@ type Recovery struct {
 	Disk      scratch.Disk
 	// Root is the scratch directory of all recorders on this disk, Work is this one's own.
 	Root, Work string
-	// Repair copies a media file that nobody has closed, as it comes, into one that has a duration and an index, and
-	// returns the duration. It returns the reader's errors.
-	Repair func(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error)
+	// Repair copies a media file that nobody has closed, as it comes, into one that has a duration and an index. It
+	// returns the reader's errors.
+	Repair func(ctx context.Context, from io.Reader, repaired, container string) (mux.Repaired, error)
 	// New is the document of a recording of which only the start is known, and the file name that it should have.
 	New func(command.Command) (r document.Recording, file string)
 	// Send puts a start on the queue, once more.

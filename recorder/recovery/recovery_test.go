@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/document"
 )
@@ -65,10 +66,25 @@ func TestAPartIsNotGivenUpWhileTheBucketIsAway(t *testing.T) {
 }
 
 // A file that cannot be repaired is worth more than none.
+// Of the middle of a file only another recorder's file has everything.
+func TestWhatIsMissingInATornFileIsSaidToBeInTheOtherOne(t *testing.T) {
+	for name, before := range map[string]string{"killed": "killed; ", "": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			part := document.Part{Key: "media/a/name.rest2.webm", Container: "webm", Reason: name}
+			s.bucket.objects[part.Key] = "media with a hole"
+			require.NoError(t, s.Index(t.Context(), &part, "a/name.rest2.webm"))
+			require.Equal(t, before+"a part of its middle is only in media/a/name.webm", part.Reason)
+			require.Equal(t, repairedLength.Seconds(), part.Duration)
+			require.Equal(t, "media with a hole+index", s.bucket.objects[part.Key])
+		})
+	}
+}
+
 func TestAFileThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 	s := newSite(t)
-	s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
-		return 0, errors.New("no header")
+	s.Repair = func(context.Context, io.Reader, string, string) (mux.Repaired, error) {
+		return mux.Repaired{}, errors.New("no header")
 	}
 	r, part := s.theirs("media")
 	part, err := s.Part(t.Context(), r, part)
@@ -81,8 +97,8 @@ func TestAFileThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 
 func TestAnEmptyCopyDoesNotCount(t *testing.T) {
 	s := newSite(t)
-	s.Repair = func(_ context.Context, _ io.Reader, repaired, _ string) (time.Duration, error) {
-		return 0, os.WriteFile(repaired, nil, 0o600)
+	s.Repair = func(_ context.Context, _ io.Reader, repaired, _ string) (mux.Repaired, error) {
+		return mux.Repaired{}, os.WriteFile(repaired, nil, 0o600)
 	}
 	r, part := s.theirs("media")
 	part, err := s.Part(t.Context(), r, part)
@@ -170,11 +186,11 @@ func TestOnlyOnePartIsFinishedAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
 		var at, most atomic.Int32
-		s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
+		s.Repair = func(context.Context, io.Reader, string, string) (mux.Repaired, error) {
 			most.Store(max(most.Load(), at.Add(1)))
 			time.Sleep(time.Minute)
 			at.Add(-1)
-			return 0, errors.New("whatever")
+			return mux.Repaired{}, errors.New("whatever")
 		}
 		r, part := s.theirs("media")
 		for range 3 {
@@ -256,9 +272,9 @@ func TestARepairIsNotGivenUpBecauseTheBucketIsAway(t *testing.T) {
 func TestARepairThatFailsForWantOfSpaceIsTriedAgain(t *testing.T) {
 	s := newSite(t)
 	r, part := s.theirs("media")
-	s.Repair = func(context.Context, io.Reader, string, string) (time.Duration, error) {
+	s.Repair = func(context.Context, io.Reader, string, string) (mux.Repaired, error) {
 		s.disk.set(0)
-		return 0, errors.New("no space left on device")
+		return mux.Repaired{}, errors.New("no space left on device")
 	}
 	same, err := s.Part(t.Context(), r, part)
 	require.ErrorIs(t, err, errStuck)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/retry"
 	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/document"
@@ -49,10 +50,11 @@ type Replacement interface {
 // others notice, and look again.
 func (r *Recovery) replace(ctx context.Context, part *document.Part, name string, found upload.Recovered) error {
 	for try := 1; ; try++ {
-		length, size, err := r.repair(ctx, *part, name, found)
+		repaired, size, err := r.repair(ctx, *part, name, found)
 		switch {
 		case err == nil:
-			part.Size, part.Duration = size, length.Seconds()
+			part.Size = size
+			r.describe(part, name, repaired)
 			return nil
 		case !errors.Is(err, upload.ErrChanged) && !errors.Is(err, upload.ErrGone):
 			return err
@@ -64,14 +66,31 @@ func (r *Recovery) replace(ctx context.Context, part *document.Part, name string
 		}
 		before := found.Tag
 		found, part.Size = again, again.Size
-		if length > 0 && found.Repaired == before { // by another recorder, of the same frames
-			part.Duration = length.Seconds()
+		if repaired.Length > 0 && found.Repaired == before { // by another recorder, of the same frames
+			r.describe(part, name, repaired)
 			return nil
 		}
 		if try == repairTries {
 			return err
 		}
 	}
+}
+
+// describe says what a repaired file has, and what it has not.
+func (r *Recovery) describe(part *document.Part, name string, repaired mux.Repaired) {
+	part.Duration = repaired.Length.Seconds()
+	if !repaired.Torn {
+		return
+	}
+
+	missing := "a part of its middle is missing"
+	if other := document.RestOf(name); other != name {
+		missing = "a part of its middle is only in " + r.Storage.Key(other)
+	}
+	if part.Reason != "" {
+		missing = part.Reason + "; " + missing
+	}
+	part.Reason = missing
 }
 
 // look finds the object as it is now.
@@ -101,10 +120,10 @@ func stuck(bounded context.Context, err error) error {
 	return err
 }
 
-// repair makes a whole file of an object that nobody has closed, and puts it in that one's place. It returns the
-// duration even if the latter has failed.
+// repair makes a whole file of an object that nobody has closed, and puts it in that one's place. It tells of
+// the file even if the latter has failed.
 func (r *Recovery) repair(ctx context.Context, part document.Part, name string, found upload.Recovered) (
-	length time.Duration, size int64, err error) {
+	made mux.Repaired, size int64, err error) {
 	repaired := filepath.Join(r.Work, "repaired."+part.Container) // there is one at a time
 	defer func() { _ = r.Disk.Remove(repaired) }()                // whatever has become of it
 
@@ -114,7 +133,7 @@ func (r *Recovery) repair(ctx context.Context, part document.Part, name string, 
 		return err
 	})
 	if err != nil {
-		return 0, 0, err
+		return made, 0, err
 	}
 	defer func() {
 		if closeErr := into.Close(ctx, err == nil); closeErr != nil {
@@ -122,7 +141,7 @@ func (r *Recovery) repair(ctx context.Context, part document.Part, name string, 
 		}
 	}()
 
-	length, err = r.Repair(ctx, &source{
+	made, err = r.Repair(ctx, &source{
 		ctx:   ctx,
 		r:     r,
 		part:  part,
@@ -134,13 +153,13 @@ func (r *Recovery) repair(ctx context.Context, part document.Part, name string, 
 		err = errors.Join(errStuck, err)
 	}
 	if err != nil {
-		return 0, 0, err
+		return made, 0, err
 	}
 	err = r.insist(ctx, part, "replace file", func(ctx context.Context) (err error) {
 		size, err = into.Finish(ctx)
 		return err
 	})
-	return length, size, err
+	return made, size, err
 }
 
 // source reads an object for its repair, chunk by chunk. What the repair has written is uploaded in between: its file

@@ -44,7 +44,7 @@ type Media interface {
 	Open(path string, streams []mux.Stream) (parts.File, error)
 	// Repair copies a file that nobody has closed, as it comes, into one that has a duration and an index, and returns the
 	// duration.
-	Repair(ctx context.Context, from io.Reader, repaired, container string) (time.Duration, error)
+	Repair(ctx context.Context, from io.Reader, repaired, container string) (mux.Repaired, error)
 }
 
 // Notices tell others of recordings that have come to their end.

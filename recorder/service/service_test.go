@@ -35,8 +35,8 @@ var errNoMedia = errors.New("there is no ffmpeg")
 
 func (noMedia) Open(string, []mux.Stream) (parts.File, error) { return nil, errNoMedia }
 
-func (noMedia) Repair(context.Context, io.Reader, string, string) (time.Duration, error) {
-	return 0, errNoMedia
+func (noMedia) Repair(context.Context, io.Reader, string, string) (mux.Repaired, error) {
+	return mux.Repaired{}, errNoMedia
 }
 
 // nobody wants to be told.

@@ -60,6 +60,9 @@ func (m *Move) Finish(context.Context) (name string, size int64, err error) {
 // Broken is never so: nothing happens while the file grows.
 func (m *Move) Broken() bool { return false }
 
+// Torn is never so: nothing is given back before the whole is where it belongs.
+func (m *Move) Torn() bool { return false }
+
 // Leave leaves the file where it is.
 func (m *Move) Leave() {}
 

@@ -52,7 +52,7 @@ func (u *Upload) store(ctx context.Context) (*made, error) {
 
 	failed := u.makeObject(ctx, size, condition{})
 	if failed == nil {
-		return &made{u.name, size}, nil
+		return &made{name: u.name, size: size}, nil
 	}
 	there, gone, err := u.lookAround(ctx)
 	switch {
@@ -71,7 +71,7 @@ func (u *Upload) store(ctx context.Context) (*made, error) {
 	if err := u.makeObject(ctx, size, condition{}); err != nil {
 		return nil, err // the next call looks
 	}
-	return &made{u.name, size}, nil
+	return &made{name: u.name, size: size}, nil
 }
 
 // lookAround finds what is in the bucket: an object, and whether the upload is gone.

@@ -27,7 +27,7 @@ func restName(name string, n int) string {
 func (u *Upload) superseded(ctx context.Context, size int64, there found, gone bool) (*made, error) {
 	if there.holds >= size {
 		u.sent.strays = true
-		return &made{u.name, there.size}, nil
+		return &made{name: u.name, size: there.size}, nil
 	}
 
 	// Bytes that are neither on the disk nor in the object are still in our upload, which can only become an object of
@@ -36,7 +36,7 @@ func (u *Upload) superseded(ctx context.Context, size int64, there found, gone b
 		if err := u.makeObject(ctx, size, condition{tag: there.tag}); err != nil {
 			return nil, err // the next call looks
 		}
-		return &made{u.name, size}, nil
+		return &made{name: u.name, size: size}, nil
 	}
 
 	// Of the disk's bytes, which may be fewer after a crash of the machine.
@@ -53,6 +53,14 @@ func (u *Upload) superseded(ctx context.Context, size int64, there found, gone b
 	return stored, nil
 }
 
+// Torn says of a file that is stored that it has zeros where bytes of it were that are neither on the disk any more nor
+// in an object, but in one that has been repaired. Without a repair nobody finds what is behind them.
+func (u *Upload) Torn() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.made != nil && u.made.torn
+}
+
 // has says whether an object has all that has been released of the file, byte by byte.
 func (u *Upload) has(there found) bool {
 	return u.sent.released == 0 || there.repaired == "" && there.size >= u.sent.released
@@ -60,10 +68,9 @@ func (u *Upload) has(there found) bool {
 
 // putRest stores the whole file as a new object under an extra name.
 func (u *Upload) putRest(ctx context.Context, size int64, there found) (*made, error) {
-	pieces := u.pieces(size, there)
-	length := total(pieces)
-	if length < size {
-		u.log.WithField("bytes", size-length).Error("what was uploaded is in the repaired file only")
+	pieces, torn := u.pieces(size, there)
+	if torn > 0 {
+		u.log.WithField("bytes", torn).Error("what was uploaded is in the repaired file only")
 	}
 
 	for n := 1; n <= mostRests; n++ {
@@ -74,8 +81,8 @@ func (u *Upload) putRest(ctx context.Context, size int64, there found) (*made, e
 		if err != nil {
 			return nil, err
 		}
-		if stored.holds >= length { // more, if an earlier try could still copy what the other object had
-			return &made{name, stored.size}, nil
+		if stored.holds >= size { // an earlier try may still have copied what the other object had
+			return &made{name: name, size: stored.size, torn: torn > 0}, nil
 		}
 	}
 	return nil, fmt.Errorf("store rest of %s: %d names are taken", u.parts.key, mostRests)
@@ -102,16 +109,18 @@ func (u *Upload) putAs(ctx context.Context, o object, pieces []piece) (found, er
 
 // pieces says of what the whole file can be made: part 1 and what follows the released bytes from the disk, and these
 // from the object that somebody has made of our parts. What has been repaired meanwhile has other bytes; then those are
-// left out.
-func (u *Upload) pieces(size int64, there found) []piece {
+// torn out, so many, and read as zeros from the disk: everything else stays where the file's index says it is.
+func (u *Upload) pieces(size int64, there found) (pieces []piece, torn int64) {
 	if u.sent.released == 0 {
-		return u.s3.whole(size)
+		return u.s3.whole(size), 0
 	}
 
-	s, first := u.s3, u.sent.first
-	pieces := s.split(nil, 0, first, first)
-	if end := min(there.size, u.sent.released); there.repaired == "" && end-first >= s.least() {
-		pieces = append(pieces, s.split(&there.source, first, end, copyParts*s.least())...)
+	s, start := u.s3, u.sent.first
+	pieces = s.split(nil, 0, start, start)
+	if end := min(there.size, u.sent.released); there.repaired == "" && end-start >= s.least() {
+		pieces = append(pieces, s.split(&there.source, start, end, copyParts*s.least())...)
+		start = end
 	}
-	return append(pieces, s.split(nil, u.sent.released, size, max(onceParts*s.least(), size/writeParts))...)
+	pieces = append(pieces, s.split(nil, start, size, max(onceParts*s.least(), size/writeParts))...)
+	return pieces, max(0, min(size, u.sent.released)-start)
 }

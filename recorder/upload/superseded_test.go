@@ -77,6 +77,7 @@ func TestOwnerThatReturnsAfterARecoveryStoresTheWholeBesideIt(t *testing.T) {
 				require.NoError(t, err)
 			}
 			finishesAs(t, u, "a/b.rest.webm", len(file.content))
+			require.False(t, u.Torn())
 			require.True(t, bytes.Equal(file.content, content(t, storage, "a/b.rest.webm")), "complete to the byte")
 			require.True(t, bytes.Equal(before, content(t, storage, testName)), "the other one's stays as it was")
 		})
@@ -293,8 +294,8 @@ func TestObjectThatLacksWhatWasReleasedIsReplacedByTheWhole(t *testing.T) {
 	}
 }
 
-// The other one's object has been repaired, so that its bytes are not ours: what only it has is left out of the extra
-// file.
+// The other one's object has been repaired, so that its bytes are not ours: what only it has are zeros in the extra
+// file, and everything else is where it was.
 func TestRepairedObjectIsNotTakenForOurParts(t *testing.T) {
 	s, _, storage := bucket(t)
 	u, file := killed(t, s)
@@ -307,8 +308,11 @@ func TestRepairedObjectIsNotTakenForOurParts(t *testing.T) {
 	_, err = replacement.Finish(t.Context())
 	require.NoError(t, err)
 
-	want := append(bytes.Clone(file.content[:smallestPart]), file.content[3*smallestPart:]...)
+	require.False(t, u.Torn())
+	want := bytes.Clone(file.content)
+	clear(want[smallestPart : 3*smallestPart])
 	finishesAs(t, u, "a/b.rest.webm", len(want))
+	require.True(t, u.Torn(), "it has to be repaired")
 	require.True(t, bytes.Equal(want, content(t, storage, "a/b.rest.webm")))
 	require.True(t, bytes.Equal(repaired.content, content(t, storage, testName)))
 }

@@ -101,6 +101,7 @@ type progress struct {
 type made struct {
 	name string
 	size int64
+	torn bool // it has zeros where the file had something
 }
 
 // contentTypes by extension.

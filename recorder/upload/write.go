@@ -32,13 +32,6 @@ type piece struct {
 	from   *source // nil: the local file
 }
 
-func total(pieces []piece) (bytes int64) {
-	for _, p := range pieces {
-		bytes += p.length
-	}
-	return bytes
-}
-
 // split cuts a range into pieces of a size. What S3 would not take as a part, because it is too small, goes with the
 // one before it.
 func (s *S3) split(from *source, start, end, size int64) (pieces []piece) {

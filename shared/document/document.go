@@ -51,10 +51,11 @@ type Recording struct {
 
 // Part is one media file of a recording.
 type Part struct {
-	Key       string     `json:"key"` // in the bucket (below S3_DIRECTORY already), or the path below RECORDINGS_DIR
-	Container string     `json:"container"`
-	State     State      `json:"state"`
-	Reason    string     `json:"reason,omitempty"` // why a part ended before the recording did, or why it failed
+	Key       string `json:"key"` // in the bucket (below S3_DIRECTORY already), or the path below RECORDINGS_DIR
+	Container string `json:"container"`
+	State     State  `json:"state"`
+	// Reason says why a part ended before the recording did, why it failed, or what is missing in its middle.
+	Reason    string     `json:"reason,omitempty"`
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	// Recovered says that the part's recorder disappeared, and that another one made this file: of what had been stored,
 	// so that up to its last 10 seconds are missing, or of all that was on the disk. Its tracks' counts may be up to
