@@ -311,3 +311,22 @@ func TestWhoComesLateToAFullRecorderIsLeftToAnother(t *testing.T) {
 		require.False(t, next.rests.Load())
 	})
 }
+
+// Somebody leaves while they are handed over: the successor never has a part of its own, and comes to its end.
+func TestASuccessorWithoutPartsComesToItsEnd(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		w.bucket.set(func(b *bucket) { b.pause = 30 * time.Millisecond })
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		old := one.record(c)
+		pass(10 * time.Second)
+		close(old.relinquished)
+		pass(time.Second)
+		w.livekit.goes()
+		pass(time.Second)
+		successor := two.record(c)
+		require.Equal(t, Offered, old.within(patient.RejoinWindow+patient.HandOver+soon).Outcome)
+		pass(patient.RejoinWindow + time.Minute)
+		require.False(t, successor.goesOn())
+		require.True(t, w.document(c).Final())
+	})
+}

@@ -78,8 +78,24 @@ func (s *S3) readChunk(ctx context.Context, c chunk, read func(io.Reader) error)
 	}
 	defer out.Body.Close()
 
-	if err := read(out.Body); err != nil {
+	counted := &counting{Reader: out.Body}
+	if err := read(counted); err != nil {
 		return fmt.Errorf("read journal entry: %w", err)
 	}
+	if counted.bytes != c.end-c.start {
+		return fmt.Errorf("read journal entry: %d bytes, not %d: %w", counted.bytes, c.end-c.start, io.ErrUnexpectedEOF)
+	}
 	return nil
+}
+
+// counting counts what is read.
+type counting struct {
+	io.Reader
+	bytes int64
+}
+
+func (c *counting) Read(p []byte) (n int, err error) {
+	n, err = c.Reader.Read(p)
+	c.bytes += int64(n)
+	return n, err
 }

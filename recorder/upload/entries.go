@@ -76,9 +76,9 @@ func (s *S3) putEntry(ctx context.Context, key string, extracts []extract) error
 	}
 
 	head := append(binary.BigEndian.AppendUint32(nil, uint32(len(encoded))), encoded...)
-	body := joined{{bytes.NewReader(head), 0, int64(len(head))}}
+	body := joined{{bytes.NewReader(head), 0, int64(len(head)), nil}}
 	for _, e := range extracts {
-		body = append(body, section{e.file, e.start, e.end - e.start})
+		body = append(body, section{e.file, e.start, e.end - e.start, e.journaled})
 	}
 	size := body.size()
 	_, err = s.Client.PutObject(ctx, &s3.PutObjectInput{
@@ -112,7 +112,18 @@ type joined []section
 type section struct {
 	from          io.ReaderAt
 	start, length int64
+	file          *journaled // nil: it is none
 }
+
+// unreadable says which file cannot be read.
+type unreadable struct {
+	file *journaled
+	err  error
+}
+
+func (u *unreadable) Error() string { return fmt.Sprintf("read %s: %v", u.file.path, u.err) }
+
+func (u *unreadable) Unwrap() error { return u.err }
 
 func (j joined) size() (size int64) {
 	for _, s := range j {
@@ -132,8 +143,8 @@ func (j joined) ReadAt(p []byte, offset int64) (n int, err error) {
 		want := min(int64(len(p)-n), s.length-offset)
 		read, err := s.from.ReadAt(p[n:n+int(want)], s.start+offset)
 		n += read
-		if int64(read) < want {
-			return n, err // of a file that has become shorter
+		if int64(read) < want { // also of a file that has become shorter
+			return n, &unreadable{s.file, err}
 		}
 		if n == len(p) {
 			return n, nil

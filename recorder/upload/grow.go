@@ -71,6 +71,7 @@ func (u *Upload) grow(ctx context.Context) error {
 		return err
 	}
 	u.sent.lost = time.Now()
+	u.s3.keeper().lost(u.name)
 	return err
 }
 

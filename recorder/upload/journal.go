@@ -15,9 +15,18 @@ const (
 	// and in ffmpeg, at most 10 seconds are lost with a machine.
 	journalInterval = 5 * time.Second
 	// largestEntry is how many bytes of files an entry has at most: what has piled up goes into several.
-	largestEntry = 64 << 20
-	// removeTogether is how many entries that nobody needs any more are removed at once.
+	largestEntry = 16 << 20
+	// entryTimeout bounds the writing of an entry, beside its size by leastRate, in bytes a second: everybody waits for it.
+	entryTimeout = 4 * time.Second
+	leastRate    = 2 << 20
+	// removeTogether is how many entries that nobody needs any more are removed at once, and removeTimeout bounds that.
 	removeTogether = 50
+	removeTimeout  = 10 * time.Second
+	// An entry stays while one file needs something of it. When there are more than mostEntries, or more bytes than
+	// mostNeeded times what is needed and mostSpare, what the oldest one is needed for is written once more.
+	mostEntries = 500
+	mostNeeded  = 3
+	mostSpare   = 64 << 20
 	// enoughRefusals is how many parts of a file the bucket must have refused, while it took entries of the journal, for
 	// the journal to take what these parts should have.
 	enoughRefusals = 2
@@ -53,10 +62,22 @@ type journaled struct {
 	progress   filed
 
 	// These belong to whoever has the turn.
-	file   scratch.File
-	start  int64 // from here to end its bytes are in entries
-	end    int64
-	marked bool // there may be a mark
+	file     scratch.File
+	entries  run
+	marked   bool // there may be a mark
+	findable bool // there is one: without it nobody looks for the file's bytes
+}
+
+// run says which bytes of a file are in entries, without a hole.
+type run struct {
+	first      int // number of the entry that it begins with
+	start, end int64
+}
+
+// needs says whether a file's journal needs what an entry has of it.
+func (f *journaled) needs(e entry, now filed) bool {
+	end, ok := e.ends[f]
+	return ok && !now.stored && end > now.uploaded && e.number >= f.entries.first
 }
 
 // filed is what its upload says of a file.
@@ -67,12 +88,16 @@ type filed struct {
 	next      int64 // size of the next part in bytes
 	refusals  int   // parts that were refused, each although an entry had been written since the one before
 	refusedAt int64 // how many entries had been written by then
+	again     bool  // what is in no part has to be written again
+	unmarked  bool  // somebody may have removed the mark
 }
 
 // entry is one object of the journal.
 type entry struct {
-	key  string
-	ends map[*journaled]int64 // up to which byte it has something of a file
+	number int
+	key    string
+	size   int64
+	ends   map[*journaled]int64 // up to which byte it has something of a file
 }
 
 func newJournal(s *S3) *journal {
@@ -135,12 +160,22 @@ func (j *journal) note(name string, uploaded, next int64, refused bool) {
 	}
 
 	p := &f.progress
+	p.again = p.again || uploaded < p.uploaded // it begins anew
 	p.uploaded, p.next = uploaded, next
 	switch written := j.written.Load(); {
 	case !refused:
 		p.refusals, p.refusedAt = 0, written
 	case written > p.refusedAt:
 		p.refusals, p.refusedAt = p.refusals+1, written
+	}
+}
+
+// lost says that somebody else has made a file of what there was of this one, and may have removed its mark.
+func (j *journal) lost(name string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if f := j.files[name]; f != nil {
+		f.progress.unmarked = true
 	}
 }
 

@@ -186,10 +186,10 @@ func TestLargeEntriesAreDivided(t *testing.T) {
 func TestSectionsAreReadAsOne(t *testing.T) {
 	text := "the first, and what follows it"
 	whole := joined{
-		{strings.NewReader(text), 0, 10},
-		{strings.NewReader(text), 10, 0},
-		{strings.NewReader(text), 10, 1},
-		{strings.NewReader(text), 11, int64(len(text)) - 11},
+		{strings.NewReader(text), 0, 10, nil},
+		{strings.NewReader(text), 10, 0, nil},
+		{strings.NewReader(text), 10, 1, nil},
+		{strings.NewReader(text), 11, int64(len(text)) - 11, nil},
 	}
 	require.NoError(t, iotest.TestReader(io.NewSectionReader(whole, 0, whole.size()), []byte(text)))
 }

@@ -26,6 +26,8 @@ const (
 	// readTogether is how many entries are read at once, and mostIndexes how many indexes are remembered.
 	readTogether = 8
 	mostIndexes  = 4096
+	// largestIndex is more than any index of ours has, in bytes: that of 1,000 files with the longest names.
+	largestIndex = 2 << 20
 )
 
 // backlog is what journals have of a file.
@@ -61,6 +63,7 @@ func (s *S3) journalsWith(ctx context.Context, name string) (recorders []string,
 // listed is an object in a list.
 type listed struct {
 	key     string
+	size    int64
 	written time.Time
 }
 
@@ -73,7 +76,7 @@ func (s *S3) each(ctx context.Context, prefix string, found func(listed)) error 
 			return fmt.Errorf("list journals: %w", err)
 		}
 		for _, o := range page.Contents {
-			found(listed{aws.ToString(o.Key), aws.ToTime(o.LastModified)})
+			found(listed{aws.ToString(o.Key), aws.ToInt64(o.Size), aws.ToTime(o.LastModified)})
 		}
 	}
 	return nil
@@ -91,7 +94,7 @@ func (s *S3) chunks(ctx context.Context, name, recorder string) (chunks []chunk,
 	reading.SetLimit(readTogether)
 	for n, e := range entries {
 		reading.Go(func() (err error) {
-			indexes[n], err = s.index(ctx, e.key)
+			indexes[n], err = s.index(ctx, e)
 			return err
 		})
 	}
@@ -146,45 +149,67 @@ func (i *indexes) put(key string, read index) {
 }
 
 // index reads the index of an entry. That of one which has been removed meanwhile, or is none of ours, is empty.
-func (s *S3) index(ctx context.Context, key string) (index, error) {
-	if known, ok := s.indexes.get(key); ok {
+func (s *S3) index(ctx context.Context, e listed) (index, error) {
+	if known, ok := s.indexes.get(e.key); ok {
 		return known, nil
 	}
 
-	head, err := s.readHead(ctx, key, headSize)
-	if need := needed(head); err == nil && need > int64(len(head)) {
-		head, err = s.readHead(ctx, key, need)
-	}
-	if isCode(err, "NoSuchKey") {
+	read, err := s.readIndex(ctx, e)
+	switch {
+	case isCode(err, "NoSuchKey"):
 		return index{}, nil
+	case errors.Is(err, errNoIndex):
+		s.Log.WithError(err).WithField("key", e.key).Error("journal entry cannot be understood, what it has is left out")
+		read = index{}
+	case err != nil:
+		return index{}, fmt.Errorf("read index of %s: %w", e.key, err)
 	}
-	if err != nil {
-		return index{}, fmt.Errorf("read index of %s: %w", key, err)
-	}
-
-	read, err := parseIndex(head)
-	if err != nil {
-		s.Log.WithError(err).WithField("key", key).Error("journal entry cannot be understood, what it has is left out")
-	}
-	s.indexes.put(key, read)
+	s.indexes.put(e.key, read)
 	return read, nil
 }
 
-// needed is how many bytes an index has, its length included, of which at least the first bytes are there.
-func needed(head []byte) int64 {
-	if len(head) < lengthOfLength {
-		return lengthOfLength
+// errNoIndex says that an object is no entry of a journal.
+var errNoIndex = errors.New("it has no index")
+
+func (s *S3) readIndex(ctx context.Context, e listed) (index, error) {
+	if e.size < lengthOfLength {
+		return index{}, errNoIndex
 	}
-	return lengthOfLength + int64(binary.BigEndian.Uint32(head))
+	head, err := s.readHead(ctx, e.key, headSize)
+	if err != nil {
+		return index{}, err
+	}
+	if len(head) < lengthOfLength {
+		return index{}, errNoIndex
+	}
+
+	length := lengthOfLength + int64(binary.BigEndian.Uint32(head))
+	if length > min(e.size, largestIndex) {
+		return index{}, fmt.Errorf("%w: its length would be %d", errNoIndex, length)
+	}
+	if length > int64(len(head)) {
+		if head, err = s.readHead(ctx, e.key, length); err != nil {
+			return index{}, err
+		}
+	}
+	if length > int64(len(head)) {
+		return index{}, fmt.Errorf("%w: it is cut off", errNoIndex)
+	}
+	return parseIndex(head[lengthOfLength:length], e.size-length)
 }
 
-func parseIndex(head []byte) (read index, err error) {
-	read.length = needed(head)
-	if int64(len(head)) < read.length {
-		return index{}, errors.New("the index is cut off")
+// parseIndex reads an index, behind which there are so many bytes.
+func parseIndex(encoded []byte, size int64) (index, error) {
+	read := index{length: lengthOfLength + int64(len(encoded))}
+	if err := json.Unmarshal(encoded, &read.files); err != nil {
+		return index{}, fmt.Errorf("%w: %w", errNoIndex, err)
 	}
-	if err := json.Unmarshal(head[lengthOfLength:read.length], &read.files); err != nil {
-		return index{}, fmt.Errorf("decode index: %w", err)
+
+	for _, f := range read.files {
+		if f.Start < 0 || f.Length <= 0 || f.Length > size || f.Start+f.Length < f.Start {
+			return index{}, fmt.Errorf("%w: bytes %d+%d of %s", errNoIndex, f.Start, f.Length, f.File)
+		}
+		size -= f.Length
 	}
 	return read, nil
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -94,4 +95,47 @@ func TestWhatIsRememberedIsOfOneDocument(t *testing.T) {
 	require.NoError(t, d.Save(t.Context(), holding(other, document.Active, "file-2.webm")))
 	require.Equal(t, "alice", found(t, d, r.ID).Participant)
 	require.Equal(t, "bob", found(t, d, other.ID).Participant)
+}
+
+// The former owner brings its part to its end, of which the new one, who remembers the document as it was before, must
+// hear: what is decided by what is remembered is only ever a reason to read.
+func TestWhatIsRememberedDecidesNothing(t *testing.T) {
+	store := newShelf()
+	r, d := reserved(t, store)
+	one := holding(r, document.Draining, "file.webm")
+	require.NoError(t, Documents{Store: store}.Save(t.Context(), one))
+	two := holding(r.Owned("two", "bucket", 2), document.Draining, "file.webm")
+	require.NoError(t, d.Save(t.Context(), two)) // remembers
+	_, err := Documents{Store: store}.Amend(t.Context(), r, holding(r, document.Completed, "file.webm").Parts)
+	require.NoError(t, err)
+
+	_, err = d.Conclude(t.Context(), two, "left", "")
+	require.NoError(t, err)
+}
+
+// Whoever stops a recording may not come to telling its owner: then the next one does.
+func TestStopWhoseAnswerGotLostIsToldAllTheSame(t *testing.T) {
+	store := newShelf()
+	l := &Ledger{Store: store}
+	c := command.NewStart("room", "alice", time.Now())
+	_, err := l.Bid(t.Context(), Bid{Start: c, Owner: "one", Attempt: "one 1", Message: "m", At: time.Now()})
+	require.NoError(t, err)
+	store.after = once(entryKey("room", "alice"), func() error { return fmt.Errorf("retried: %w", ErrConflict) })
+	stop := command.NewStop("room", "alice", time.Now().Add(time.Second))
+	ended, err := l.Stop(t.Context(), stop)
+	require.NoError(t, err)
+	require.Contains(t, ended, c.Recording, "whose owner has to be told")
+}
+
+func TestStopThatComesAgainIsToldOnceMore(t *testing.T) {
+	l := &Ledger{Store: newShelf()}
+	c := command.NewStart("room", "alice", time.Now())
+	_, err := l.Bid(t.Context(), Bid{Start: c, Owner: "one", Attempt: "one 1", Message: "m", At: time.Now()})
+	require.NoError(t, err)
+	stop := command.NewStop("room", "alice", time.Now().Add(time.Second))
+	_, err = l.Stop(t.Context(), stop)
+	require.NoError(t, err)
+	ended, err := l.Stop(t.Context(), stop)
+	require.NoError(t, err)
+	require.Contains(t, ended, c.Recording)
 }

@@ -234,11 +234,15 @@ var errNamed = errors.New("the recording has got its name meanwhile")
 // replace writes over an object whatever change makes of it; old is nil if there is none yet.
 func (d Documents) replace(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error {
 	for {
-		old, tag, err := d.get(ctx, key)
+		old, tag, remembered, err := d.get(ctx, key)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		body, err := change(old)
+		if err != nil && remembered {
+			d.copy.forget() // that was said of what may not be there any more
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("put %s: %w", key, err)
 		}
@@ -255,11 +259,12 @@ func (d Documents) replace(ctx context.Context, key string, change func(old []by
 }
 
 // get reads an object, unless it is remembered.
-func (d Documents) get(ctx context.Context, key string) (body []byte, tag string, err error) {
+func (d Documents) get(ctx context.Context, key string) (body []byte, tag string, remembered bool, err error) {
 	if body, tag, ok := d.copy.recall(key); ok {
-		return body, tag, nil
+		return body, tag, true, nil
 	}
-	return d.Store.Get(ctx, key)
+	body, tag, err = d.Store.Get(ctx, key)
+	return body, tag, false, err
 }
 
 // ByID finds a recording, or returns [ErrNotFound].

@@ -15,7 +15,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"livekit-recorder/shared/command"
@@ -75,9 +77,13 @@ func (l *Ledger) Expected(ctx context.Context, start command.Command, waits time
 	return entry.expected(start, waits), err
 }
 
-// Stop ends recordings, and returns the claims on those that it ended, by id.
+// Stop ends recordings, and returns the claims on all that are not wanted any more and have not come to their end, by
+// id: their owners have to be told, perhaps once more, should whoever ended them not have come to that.
 func (l *Ledger) Stop(ctx context.Context, c command.Command) (map[string]Claim, error) {
-	return l.end(ctx, c, func(e Entry) (Entry, []string) { return e.ApplyStop(c) })
+	return l.end(ctx, c, func(e Entry) (Entry, []string) {
+		next, _ := e.ApplyStop(c)
+		return next, slices.Collect(maps.Keys(next.stopped()))
+	})
 }
 
 // GiveUp does the same for a reason that nobody asked for.
