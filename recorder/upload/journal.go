@@ -16,7 +16,7 @@ const (
 	journalInterval = 5 * time.Second
 	// largestEntry is how many bytes of files an entry has at most: what has piled up goes into several.
 	largestEntry = 16 << 20
-	// entryTimeout bounds the writing of an entry, beside its size by leastRate, in bytes a second: everybody waits for it.
+	// entryTimeout bounds the writing of an entry, beside its size by leastRate, in bytes a second: others wait.
 	entryTimeout = 4 * time.Second
 	leastRate    = 2 << 20
 	// removeTogether is how many entries that nobody needs any more are removed at once, and removeTimeout bounds that.

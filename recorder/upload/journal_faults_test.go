@@ -218,8 +218,8 @@ func TestIndexIsBounded(t *testing.T) {
 	require.ErrorIs(t, err, errNoIndex)
 }
 
-// An upload is thrown away, by somebody or by the bucket's rules, after its parts had taken the place of entries, and then
-// parts are refused: the journal has everything again.
+// An upload is thrown away, by somebody or by the bucket's rules, after its parts had taken the place of entries, and
+// then parts are refused: the journal has everything again.
 func TestUploadThatIsThrownAwayIsWrittenAgain(t *testing.T) {
 	s, requests, _ := bucket(t)
 	s.PartSize = 5 << 20
@@ -270,7 +270,8 @@ func TestQuietFileKeepsNobodysBytes(t *testing.T) {
 	for _, e := range s.keeper().entries {
 		total += e.size
 	}
-	require.Less(t, total, int64(mostSpare+mostNeeded*smallestPart+removeTogether*2<<20), "those that wait to be removed, too")
+	waiting := int64(removeTogether * 2 << 20)
+	require.Less(t, total, mostSpare+mostNeeded*smallestPart+waiting, "those that wait to be removed, too")
 	_, err := s.Recover(t.Context(), fileName(2), "webm")
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(quiet.content, content(t, storage, fileName(2))))
