@@ -234,3 +234,31 @@ func TestManyFilesEndAtOnce(t *testing.T) {
 	_, entries := left(t, s)
 	require.Zero(t, entries)
 }
+
+// Somebody who finds nothing that the journal's bytes follow, again and again, does not throw away the first part that
+// comes just then from an owner who lives.
+func TestPartThatComesAtTheLastMomentStays(t *testing.T) {
+	s, requests, storage := bucket(t)
+	s.PartSize = smallestPart
+	file := newFile(t)
+	u := s.Begin(file.Name(), testName, "webm")
+	vanish(u)
+	file.grow(t, smallestPart+1000)
+	require.NoError(t, s.keeper().write(t.Context()), "of the end alone")
+	looks := 0
+	requests.instead = func(r *http.Request) *http.Response {
+		if r.Method == http.MethodHead {
+			if looks++; looks == recoverTries { // its last look
+				requests.instead = nil
+				require.NoError(t, u.do(t.Context(), u.grow))
+				file.grow(t, 2*smallestPart)
+				require.NoError(t, u.do(t.Context(), u.grow), "and the first one is released")
+			}
+		}
+		return nil
+	}
+
+	_, err := another(s, "RR_other").Recover(t.Context(), testName, "webm")
+	require.ErrorIs(t, err, errMoved)
+	finishesWhole(t, u, storage, file)
+}

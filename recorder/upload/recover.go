@@ -129,13 +129,24 @@ func (s *S3) assemble(ctx context.Context, name string, upload multipart, left [
 	return there, nil
 }
 
-// nothing throws away uploads of which no part has come, and what journals have that follows nothing.
+// nothing throws away uploads of which no part has come, and what journals have that follows nothing. A part that has
+// come by now is its owner's, who lives, and may have it nowhere else.
 func (s *S3) nothing(ctx context.Context, name string) error {
 	recorders, err := s.journalsWith(ctx, name)
+	if err == nil {
+		err = s.abortThose(ctx, s.Key(name), func(first int32) bool { return first == 0 })
+	}
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.abortAll(ctx, s.Key(name)), s.discard(ctx, name, recorders)); err != nil {
+	now, err := s.best(ctx, s.object(name, ""))
+	if err == nil && now.bytes > 0 {
+		err = fmt.Errorf("recover %s: %w", s.Key(name), errMoved)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.discard(ctx, name, recorders); err != nil {
 		return err
 	}
 	return fmt.Errorf("recover %s: %w", s.Key(name), ErrNotFound)
