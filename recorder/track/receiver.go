@@ -15,8 +15,12 @@ import (
 const (
 	// keyFrameInterval is the least time between two key-frame requests for one track.
 	keyFrameInterval = time.Second
-	// readTimeout is how often a silent stream is looked after: packets that wait, and frames that are kept.
-	readTimeout = 50 * time.Millisecond
+	// readTimeout is how often a stream is looked after of which packets wait for others, and silentTimeout how often any
+	// other one is, whose key frame may be missing.
+	readTimeout   = 50 * time.Millisecond
+	silentTimeout = 250 * time.Millisecond
+	// atOnce is how long reading takes at most if a packet was there already.
+	atOnce = 500 * time.Microsecond
 )
 
 // Source is where a track's packets come from.
@@ -60,6 +64,9 @@ type Receiver struct {
 	Stereo bool
 	// Base is shared by all tracks of the participant.
 	Base *Timebase
+	// Gather is for how long packets are let come at most, before they are read together; 0 for not at all. The clock is
+	// told of them when they are read, but for the first one.
+	Gather time.Duration
 	// RequestKeyFrame asks the publisher for a key frame. It is called at most once a second.
 	RequestKeyFrame func()
 	// Retransmit asks for packets again.
@@ -72,7 +79,10 @@ type Receiver struct {
 	mu      sync.Mutex // guards times and packets: reports come on a goroutine of their own
 	times   times
 	packets packets
+
+	// Owned by Run:
 	asked   time.Time // when a key frame was last requested
+	waiting bool      // packets wait for others
 }
 
 // packets are what has come, on its way into frames.
@@ -106,13 +116,23 @@ func (r *Receiver) Init() {
 
 // Run reads until the track ends or ctx is done, and emits what it still holds then.
 func (r *Receiver) Run(ctx context.Context) error {
+	var deadline time.Time
+	now := time.Now()
 	for ctx.Err() == nil {
-		if err := r.Source.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
-			return err
+		within := silentTimeout
+		if r.waiting {
+			within = readTimeout
+		}
+		if left := deadline.Sub(now); left < within/2 || left > within { // a timer is not set anew for every packet
+			deadline = now.Add(within)
+			if err := r.Source.SetReadDeadline(deadline); err != nil {
+				return err
+			}
 		}
 
+		began := now
 		p, err := r.Source.ReadRTP()
-		now := time.Now()
+		now = time.Now()
 		switch {
 		case err == nil:
 			r.receive(p, now)
@@ -124,11 +144,29 @@ func (r *Receiver) Run(ctx context.Context) error {
 			return err
 		}
 
-		r.drain(now)
+		if r.drain(now); err == nil && now.Sub(began) > atOnce {
+			r.gather(ctx)
+			now = time.Now()
+		}
 	}
 
 	r.drain(time.Now().Add(patience))
 	return nil
+}
+
+// gather lets packets come behind one that had to be waited for, unless some are missing before it: those that are here
+// together are read without a wait. Everybody gathers until the same instants, at which the process wakes once.
+func (r *Receiver) gather(ctx context.Context) {
+	if r.Gather == 0 || r.waiting {
+		return
+	}
+
+	timer := time.NewTimer(r.Gather - time.Since(processStart)%r.Gather)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func isTimeout(err error) bool {
@@ -235,20 +273,21 @@ func (r *Receiver) arrived(p *rtp.Packet, at time.Time) {
 
 // drain moves packets into frames, and frames out.
 func (r *Receiver) drain(now time.Time) {
-	frames, warnings, missing, needKey := r.ready(now)
-	for _, warning := range warnings {
+	due := r.due(now)
+	r.waiting = due.waiting
+	for _, warning := range due.warnings {
 		r.Warn(warning)
 	}
 
-	if len(missing) > 0 {
-		r.Retransmit(missing)
+	if len(due.missing) > 0 {
+		r.Retransmit(due.missing)
 	}
-	if needKey && now.Sub(r.asked) >= keyFrameInterval {
+	if due.needKey && now.Sub(r.asked) >= keyFrameInterval {
 		r.asked = now
 		r.RequestKeyFrame()
 	}
 
-	for _, f := range frames {
+	for _, f := range due.frames {
 		r.Emit(Frame{
 			Data:      f.data,
 			Key:       f.key,
@@ -260,7 +299,16 @@ func (r *Receiver) drain(now time.Time) {
 	}
 }
 
-func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, missing []uint16, needKey bool) {
+// due is what is to be done at some time.
+type due struct {
+	frames   []assembled // to be emitted
+	warnings []error
+	missing  []uint16 // packets to be asked for
+	needKey  bool
+	waiting  bool // packets wait for others
+}
+
+func (r *Receiver) due(now time.Time) (d due) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -271,12 +319,14 @@ func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, m
 		}
 		complete, err := r.packets.assembler.push(p, hole)
 		if err != nil {
-			warnings = append(warnings, err)
+			d.warnings = append(d.warnings, err)
 		}
-		frames = append(frames, complete...)
+		d.frames = append(d.frames, complete...)
 	}
 
 	r.packets.weigh()
-	needKey = r.packets.assembler.needKey && r.packets.sequencer.received > 0
-	return frames, warnings, r.packets.sequencer.missing(now), needKey
+	d.needKey = r.packets.assembler.needKey && r.packets.sequencer.received > 0
+	d.missing = r.packets.sequencer.missing(now)
+	d.waiting = len(r.packets.sequencer.held) > 0
+	return d
 }

@@ -1,0 +1,56 @@
+package room
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v3"
+)
+
+const (
+	// maxPacket is more than a packet may have, in bytes: what pion takes off a socket (receiveMTU in pion/webrtc).
+	maxPacket = 1500
+	// gather is how long packets of a track are let come before they are read: pion keeps up to a megabyte of each.
+	gather = 50 * time.Millisecond
+)
+
+// gathering is for how long packets of a track may be let come. A server that goes by when its packets arrive must hear
+// of that without delay: pion notes the time when a packet is read.
+func gathering(pub *lksdk.RemoteTrackPublication) time.Duration {
+	if receiver := pub.Receiver(); receiver != nil {
+		for _, extension := range receiver.GetParameters().HeaderExtensions {
+			if extension.URI == sdp.TransportCCURI {
+				return 0
+			}
+		}
+	}
+	return gather
+}
+
+// remote is a pion track as the receiver wants it.
+type remote struct {
+	*webrtc.TrackRemote
+	buffer []byte // of the packet that is read
+}
+
+func newRemote(t *webrtc.TrackRemote) *remote { return &remote{t, make([]byte, maxPacket)} }
+
+// ReadRTP returns the next packet, without its extensions, in memory of its own. That is no more than it needs: most
+// packets are of sound, and small.
+func (r *remote) ReadRTP() (*rtp.Packet, error) {
+	n, _, err := r.Read(r.buffer)
+	if err != nil {
+		return nil, err
+	}
+
+	p := &rtp.Packet{}
+	if err := p.Unmarshal(r.buffer[:n]); err != nil {
+		return nil, fmt.Errorf("read packet: %w", err)
+	}
+	p.Extensions, p.Payload = nil, bytes.Clone(p.Payload)
+	return p, nil
+}
