@@ -56,12 +56,13 @@ type loadPlan struct {
 	kinds  []loadKind
 	people []int
 	length time.Duration // of each measurement
+	both   bool          // the floor receives beside the recorder, too
 	env    []string      // of the recorder
 }
 
 // readLoadPlan reads it from the environment: PEOPLE says how many there are, one row after the other, MEDIA what they
-// send, SECONDS how long each of the three measurements of a row takes, ENV what else the recorder has in its
-// environment.
+// send, SECONDS how long each measurement takes, ENV what else the recorder has in its environment. BESIDE=1 has the floor
+// receive at the same time as the recorder, too, and compares the two: on a machine whose other load changes.
 func readLoadPlan() (plan loadPlan, err error) {
 	for field := range strings.SplitSeq(cmp.Or(os.Getenv("PEOPLE"), "1,10,20"), ",") {
 		n, err := strconv.Atoi(field)
@@ -87,6 +88,7 @@ func readLoadPlan() (plan loadPlan, err error) {
 		}
 		plan.length = time.Duration(seconds) * time.Second
 	}
+	plan.both = os.Getenv("BESIDE") != ""
 	plan.env = strings.Fields(os.Getenv("ENV"))
 	return plan, nil
 }
@@ -119,7 +121,7 @@ func load(ctx context.Context) error {
 		for _, kind := range plan.kinds {
 			for _, n := range plan.people {
 				step("%d people, %s", n, kind.name)
-				row := loadRow{people: n, kind: kind, length: plan.length}
+				row := loadRow{people: n, kind: kind, length: plan.length, both: plan.both}
 				if err := row.measure(ctx, s, recorder, media); err != nil {
 					return err
 				}

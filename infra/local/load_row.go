@@ -18,8 +18,10 @@ type loadRow struct {
 	people int
 	kind   loadKind
 	length time.Duration
+	both   bool // the floor receives beside the recorder, too
 
 	floor            [2]time.Duration // the processor time of the floor, before the recorder's and after it
+	beside           time.Duration    // and at the same time, or 0
 	recorder, ffmpeg time.Duration    // processor time of the recorder, and of its ffmpeg processes
 	memory           [2]int64         // of the two, in bytes
 	frames, sent     int64            // pictures in the files, and those that were sent meanwhile
@@ -27,19 +29,23 @@ type loadRow struct {
 	one, all         time.Duration // from a stop until that is stored
 }
 
-const loadHeader = "| people\t| media\t| CPU s a minute and person: floor\t| recorder\t| of it ffmpeg\t| recorder ÷ floor" +
+const loadHeader = "| people\t| media\t| CPU s a minute and person: floor\t| beside\t| recorder\t| of it ffmpeg\t| recorder ÷ floor" +
 	"\t| memory a person (PSS)\t| recorder\t| ffmpeg, each\t| pictures lost\t| packets lost\t| stop → stored: one\t| all\t|\n" +
-	"| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|"
+	"| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|"
 
 func (r loadRow) String() string {
 	const mega = 1 << 20
 	people := float64(r.people)
 	total := r.recorder + r.ffmpeg
+	floor := (r.floor[0] + r.floor[1]) / 2
+	if r.both {
+		floor = r.beside
+	}
 
 	var s strings.Builder
-	fmt.Fprintf(&s, "| %d\t| %s\t| %.2f, %.2f\t| %.2f\t| %.2f\t| %.2f\t", r.people, r.kind.name,
-		r.person(r.floor[0]), r.person(r.floor[1]), r.person(total), r.person(r.ffmpeg),
-		2*total.Seconds()/(r.floor[0]+r.floor[1]).Seconds())
+	fmt.Fprintf(&s, "| %d\t| %s\t| %.2f, %.2f\t| %.2f\t| %.2f\t| %.2f\t| %.2f\t", r.people, r.kind.name,
+		r.person(r.floor[0]), r.person(r.floor[1]), r.person(r.beside), r.person(total), r.person(r.ffmpeg),
+		total.Seconds()/floor.Seconds())
 	fmt.Fprintf(&s, "| %.1f MiB\t| %.1f MiB\t| %.1f MiB\t", float64(r.memory[0]+r.memory[1])/people/mega,
 		float64(r.memory[0])/mega, float64(r.memory[1])/people/mega)
 	fmt.Fprintf(&s, "| %d of %d\t| %d\t| %.2f s\t| %.2f s\t|", r.sent-r.frames, r.sent, r.packetsLost, r.one.Seconds(),
@@ -71,7 +77,7 @@ func (r *loadRow) measure(ctx context.Context, s *stack.Stack, recorder *stack.P
 	if err != nil {
 		return err
 	}
-	if err := r.record(ctx, recorder); err != nil {
+	if err := r.record(ctx, s, recorder, room); err != nil {
 		return err
 	}
 	if err := r.stop(ctx, s.REST(), room, recordings); err != nil {
@@ -127,8 +133,20 @@ func (r *loadRow) begin(ctx context.Context, rest stack.REST, room string) (ids 
 	return ids, nil
 }
 
-// record measures what the recorder takes.
-func (r *loadRow) record(ctx context.Context, recorder *stack.Process) error {
+// record measures what the recorder takes, and what the floor does beside it, if that is asked for.
+func (r *loadRow) record(ctx context.Context, s *stack.Stack, recorder *stack.Process, room string) error {
+	receiving, ctx := errgroup.WithContext(ctx)
+	if r.both {
+		receiving.Go(func() (err error) {
+			r.beside, err = r.receive(ctx, s, room)
+			return err
+		})
+	}
+	receiving.Go(func() error { return r.use(ctx, recorder) })
+	return receiving.Wait()
+}
+
+func (r *loadRow) use(ctx context.Context, recorder *stack.Process) error {
 	before, beforeFFmpeg, err := recorder.Usages()
 	if err != nil {
 		return err

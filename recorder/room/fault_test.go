@@ -40,6 +40,8 @@ type source struct{ packets chan *rtp.Packet }
 
 func (s *source) SetReadDeadline(time.Time) error { return nil }
 
+func (s *source) Reuse([]byte) {}
+
 func (s *source) ReadRTP() (*rtp.Packet, error) {
 	p, ok := <-s.packets
 	if !ok {

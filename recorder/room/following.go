@@ -101,7 +101,7 @@ func newFollowing(interest Interest, log logrus.FieldLogger) *Following {
 	return &Following{
 		interest: interest,
 		log:      log,
-		events:   make(chan Event),
+		events:   make(chan Event, inHand),
 		backlog:  newBacklog(),
 		closed:   make(chan struct{}),
 	}
@@ -148,16 +148,22 @@ func (f *Following) run() {
 	}
 }
 
+const (
+	// deliverEvery is how long frames wait for others at most, so that a recording is woken a few times a second. What
+	// else happens does not wait, nor do the frames before it.
+	deliverEvery = 100 * time.Millisecond
+	// inHand is how many events a follower is given at once.
+	inHand = 64
+)
+
 func (f *Following) deliver() {
 	for {
 		e, ok := f.backlog.take()
 		if !ok {
-			select {
-			case <-f.backlog.wake:
-				continue
-			case <-f.closed:
+			if !f.await() {
 				return
 			}
+			continue
 		}
 
 		select {
@@ -170,3 +176,25 @@ func (f *Following) deliver() {
 		}
 	}
 }
+
+// await returns when there is something to deliver, or false if the follower has gone.
+func (f *Following) await() bool {
+	select {
+	case <-f.backlog.wake:
+	case <-f.closed:
+		return false
+	}
+
+	timer := time.NewTimer(deliverEvery - time.Since(start)%deliverEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.backlog.urgent:
+	case <-f.closed:
+		return false
+	}
+	return true
+}
+
+// start is a time that all followings count from: they deliver at the same instants, at which the process wakes once.
+var start = time.Now()

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
@@ -31,26 +30,50 @@ func gathering(pub *lksdk.RemoteTrackPublication) time.Duration {
 	return gather
 }
 
-// remote is a pion track as the receiver wants it.
+// remote is a pion track as the receiver wants it. One goroutine reads it, and gives payloads back.
 type remote struct {
 	*webrtc.TrackRemote
-	buffer []byte // of the packet that is read
+	packet []byte   // that is read
+	free   [][]byte // buffers of payloads that are not needed any more
 }
 
-func newRemote(t *webrtc.TrackRemote) *remote { return &remote{t, make([]byte, maxPacket)} }
+// maxFree is how many of them are kept: more than the packets of a usual frame.
+const maxFree = 32
+
+func newRemote(t *webrtc.TrackRemote) *remote {
+	return &remote{TrackRemote: t, packet: make([]byte, maxPacket)}
+}
 
 // ReadRTP returns the next packet, without its extensions, in memory of its own. That is no more than it needs: most
 // packets are of sound, and small.
 func (r *remote) ReadRTP() (*rtp.Packet, error) {
-	n, _, err := r.Read(r.buffer)
+	n, _, err := r.Read(r.packet)
 	if err != nil {
 		return nil, err
 	}
 
 	p := &rtp.Packet{}
-	if err := p.Unmarshal(r.buffer[:n]); err != nil {
+	if err := p.Unmarshal(r.packet[:n]); err != nil {
 		return nil, fmt.Errorf("read packet: %w", err)
 	}
-	p.Extensions, p.Payload = nil, bytes.Clone(p.Payload)
+	p.Extensions, p.Payload = nil, append(r.buffer(), p.Payload...)
 	return p, nil
+}
+
+// buffer is one for a payload, if there is one.
+func (r *remote) buffer() []byte {
+	last := len(r.free) - 1
+	if last < 0 {
+		return nil
+	}
+	buffer := r.free[last]
+	r.free = r.free[:last]
+	return buffer
+}
+
+// Reuse implements [track.Source].
+func (r *remote) Reuse(payload []byte) {
+	if len(r.free) < maxFree {
+		r.free = append(r.free, payload[:0])
+	}
 }

@@ -33,7 +33,8 @@ var (
 type assembler struct {
 	codec  Codec
 	config Config
-	most   int // bytes of a frame
+	most   int          // bytes of a frame
+	reuse  func([]byte) // takes payloads that nothing refers to any more
 
 	open      open
 	afterHole bool  // nothing says that the next packet begins a frame
@@ -61,10 +62,22 @@ func (o *open) clear() (payloads [][]byte) {
 	return payloads
 }
 
+// mostKept is how many payloads the list has room for that is kept for the next frame.
+const mostKept = 64
+
+// keep keeps a list of payloads, none of which is needed any more, for the next frame.
+func (o *open) keep(payloads [][]byte) {
+	if cap(payloads) <= mostKept {
+		clear(payloads)
+		o.payloads = payloads[:0]
+	}
+}
+
 func newAssembler(codec Codec) *assembler {
 	return &assembler{
 		codec:     codec,
 		most:      maxFrame,
+		reuse:     func([]byte) {},
 		needKey:   codec.Kind == Video,
 		afterHole: true,
 	}
@@ -159,6 +172,12 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 
 	config := a.config
 	frames, err := a.codec.assemble(payloads, &config)
+	if a.codec.Kind == Video {
+		for _, payload := range payloads {
+			a.reuse(payload)
+		}
+	}
+	a.open.keep(payloads)
 	if err == nil {
 		err = a.checkSize(frames, config)
 	}

@@ -29,6 +29,8 @@ type Source interface {
 	// ended.
 	ReadRTP() (*rtp.Packet, error)
 	SetReadDeadline(time.Time) error
+	// Reuse gives the payload of a packet back, of which nothing is needed any more. It need not be called.
+	Reuse(payload []byte)
 }
 
 // Frame is one complete frame that can be decoded, given the frames before it since the last key frame.
@@ -109,6 +111,9 @@ func (r *Receiver) Init() {
 	r.packets.sequencer.kind = r.Codec.Kind
 	r.packets.assembler = newAssembler(r.Codec)
 	r.packets.share = NewShare()
+	if r.Source != nil {
+		r.packets.assembler.reuse = r.Source.Reuse
+	}
 	if r.Stereo {
 		r.packets.assembler.config.Channels = 2
 	}
