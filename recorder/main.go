@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -32,11 +31,6 @@ import (
 	"livekit-recorder/shared/queue"
 )
 
-// memoryLimit is how many bytes the heap takes before garbage is collected more often than usual, unless GOMEMLIMIT
-// says otherwise. It is a multiple of what 40 recordings take, and more than what they may hold (Share in package
-// track).
-const memoryLimit = 1 << 30
-
 func main() {
 	if len(os.Args) > 1 {
 		if err := subcommand(os.Args[1:]); err != nil {
@@ -46,9 +40,6 @@ func main() {
 		return
 	}
 
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
 	log := logrus.New()
 	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -123,14 +114,15 @@ func probe(ctx context.Context, path string, log logrus.FieldLogger) (mux.FFmpeg
 
 // newCPUMeter finds out what this recorder may use, and how many recordings that is enough for.
 func newCPUMeter(ctx context.Context, s *settings, log logrus.FieldLogger) *cpuMeter {
-	cpus, err := processors(ctx, cgroupLimit, s.ecs.metadata)
+	limits, err := readContainer(ctx, cgroup, s.ecs.metadata)
 	if err != nil {
-		log.WithError(err).Warn("limit of processors could not be read")
+		log.WithError(err).Warn("limits of the container could not be read")
 	}
+	limits.tune()
 	if s.limits.maxRecordings == 0 {
-		s.limits.maxRecordings = max(1, int(recordingsPerCPU*cpus))
+		s.limits.maxRecordings = max(1, int(recordingsPerCPU*limits.processors))
 	}
-	return &cpuMeter{processors: cpus}
+	return &cpuMeter{processors: limits.processors}
 }
 
 func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,

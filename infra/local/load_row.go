@@ -25,13 +25,15 @@ type loadRow struct {
 	recorder, ffmpeg time.Duration    // processor time of the recorder, and of its ffmpeg processes
 	memory           [2]int64         // of the two, in bytes
 	frames, sent     int64            // pictures in the files, and those that were sent meanwhile
-	packetsLost      int64
-	one, all         time.Duration // from a stop until that is stored
+	packetsLost      int64            // by the recorder
+	floorLost        int64            // by the floor, in all of its measurements
+	dropped          int64            // datagrams that the recorder's sockets had no room for
+	one, all         time.Duration    // from a stop until that is stored
 }
 
 const loadHeader = "| people\t| media\t| CPU s a minute and person: floor\t| beside\t| recorder\t| of it ffmpeg\t| recorder ÷ floor" +
-	"\t| memory a person (PSS)\t| recorder\t| ffmpeg, each\t| pictures lost\t| packets lost\t| stop → stored: one\t| all\t|\n" +
-	"| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|"
+	"\t| memory a person (PSS)\t| recorder\t| ffmpeg, each\t| pictures lost\t| packets lost\t| by the floor\t| datagrams dropped\t| stop → stored: one\t| all\t|\n" +
+	"| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|"
 
 func (r loadRow) String() string {
 	const mega = 1 << 20
@@ -48,8 +50,8 @@ func (r loadRow) String() string {
 		total.Seconds()/floor.Seconds())
 	fmt.Fprintf(&s, "| %.1f MiB\t| %.1f MiB\t| %.1f MiB\t", float64(r.memory[0]+r.memory[1])/people/mega,
 		float64(r.memory[0])/mega, float64(r.memory[1])/people/mega)
-	fmt.Fprintf(&s, "| %d of %d\t| %d\t| %.2f s\t| %.2f s\t|", r.sent-r.frames, r.sent, r.packetsLost, r.one.Seconds(),
-		r.all.Seconds())
+	fmt.Fprintf(&s, "| %d of %d\t| %d\t| %d\t| %d\t| %.2f s\t| %.2f s\t|", r.sent-r.frames, r.sent, r.packetsLost,
+		r.floorLost, r.dropped, r.one.Seconds(), r.all.Seconds())
 	return s.String()
 }
 
@@ -110,6 +112,12 @@ func (r *loadRow) receive(ctx context.Context, s *stack.Stack, room string) (use
 		return 0, err
 	}
 	after, _, err := floor.Usages()
+	if err != nil {
+		return 0, err
+	}
+
+	lost, err := s.StopFloor(beginning, floor)
+	r.floorLost += lost
 	return after.CPU - before.CPU, err
 }
 
@@ -160,6 +168,14 @@ func (r *loadRow) use(ctx context.Context, recorder *stack.Process) error {
 		return err
 	}
 	r.recorder, r.ffmpeg = after.CPU-before.CPU, afterFFmpeg.CPU-beforeFFmpeg.CPU
+
+	drops, err := stack.DroppedDatagrams(recorder.PID())
+	if err != nil {
+		return err
+	}
+	for _, count := range drops {
+		r.dropped += count
+	}
 
 	r.memory[0], r.memory[1], err = recorder.Memory()
 	return err

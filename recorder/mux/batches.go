@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"livekit-recorder/recorder/track"
 )
 
 const (
@@ -54,7 +56,7 @@ func (b *batches) Write(data []byte) (int, error) {
 		return n, b.err
 	}
 	if len(b.waiting) == 0 {
-		b.due.Reset(batchTime)
+		b.due.Reset(track.UntilInstant(batchTime))
 	}
 	b.waiting = append(b.waiting, data...)
 	return len(data), nil

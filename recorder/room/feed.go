@@ -57,8 +57,7 @@ func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk
 
 	f.receiver = &track.Receiver{
 		Codec:           codec,
-		Source:          newRemote(t),
-		Gather:          gathering(pub),
+		Source:          newRemote(t, gathering(pub)),
 		Base:            base,
 		Stereo:          pub.TrackInfo().GetStereo(),
 		Retransmit:      func(numbers []uint16) { f.retransmit(uint32(t.SSRC()), numbers) },

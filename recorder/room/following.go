@@ -101,7 +101,7 @@ func newFollowing(interest Interest, log logrus.FieldLogger) *Following {
 	return &Following{
 		interest: interest,
 		log:      log,
-		events:   make(chan Event, inHand),
+		events:   make(chan Event),
 		backlog:  newBacklog(),
 		closed:   make(chan struct{}),
 	}
@@ -148,13 +148,9 @@ func (f *Following) run() {
 	}
 }
 
-const (
-	// deliverEvery is how long frames wait for others at most, so that a recording is woken a few times a second. What
-	// else happens does not wait, nor do the frames before it.
-	deliverEvery = 100 * time.Millisecond
-	// inHand is how many events a follower is given at once.
-	inHand = 64
-)
+// deliverEvery is how long frames wait for others at most, so that a recording is woken a few times a second. What else
+// happens does not wait, nor do the frames before it.
+const deliverEvery = 100 * time.Millisecond
 
 func (f *Following) deliver() {
 	for {
@@ -185,7 +181,7 @@ func (f *Following) await() bool {
 		return false
 	}
 
-	timer := time.NewTimer(deliverEvery - time.Since(start)%deliverEvery)
+	timer := time.NewTimer(track.UntilInstant(deliverEvery))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -195,6 +191,3 @@ func (f *Following) await() bool {
 	}
 	return true
 }
-
-// start is a time that all followings count from: they deliver at the same instants, at which the process wakes once.
-var start = time.Now()

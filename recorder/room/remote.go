@@ -14,7 +14,7 @@ const (
 	// maxPacket is more than a packet may have, in bytes: what pion takes off a socket (receiveMTU in pion/webrtc).
 	maxPacket = 1500
 	// gather is how long packets of a track are let come before they are read: pion keeps up to a megabyte of each.
-	gather = 50 * time.Millisecond
+	gather = 100 * time.Millisecond
 )
 
 // gathering is for how long packets of a track may be let come. A server that goes by when its packets arrive must hear
@@ -33,6 +33,7 @@ func gathering(pub *lksdk.RemoteTrackPublication) time.Duration {
 // remote is a pion track as the receiver wants it. One goroutine reads it, and gives payloads back.
 type remote struct {
 	*webrtc.TrackRemote
+	gather time.Duration
 	packet []byte   // that is read
 	free   [][]byte // buffers of payloads that are not needed any more
 }
@@ -40,9 +41,12 @@ type remote struct {
 // maxFree is how many of them are kept: more than the packets of a usual frame.
 const maxFree = 32
 
-func newRemote(t *webrtc.TrackRemote) *remote {
-	return &remote{TrackRemote: t, packet: make([]byte, maxPacket)}
+func newRemote(t *webrtc.TrackRemote, gather time.Duration) *remote {
+	return &remote{TrackRemote: t, gather: gather, packet: make([]byte, maxPacket)}
 }
+
+// Gather implements [track.Source].
+func (r *remote) Gather() time.Duration { return r.gather }
 
 // ReadRTP returns the next packet, without its extensions, in memory of its own. That is no more than it needs: most
 // packets are of sound, and small.

@@ -29,6 +29,8 @@ type Source interface {
 	// ended.
 	ReadRTP() (*rtp.Packet, error)
 	SetReadDeadline(time.Time) error
+	// Gather is for how long packets may be let come before they are read together; 0 for not at all.
+	Gather() time.Duration
 	// Reuse gives the payload of a packet back, of which nothing is needed any more. It need not be called.
 	Reuse(payload []byte)
 }
@@ -66,9 +68,6 @@ type Receiver struct {
 	Stereo bool
 	// Base is shared by all tracks of the participant.
 	Base *Timebase
-	// Gather is for how long packets are let come at most, before they are read together; 0 for not at all. The clock is
-	// told of them when they are read, but for the first one.
-	Gather time.Duration
 	// RequestKeyFrame asks the publisher for a key frame. It is called at most once a second.
 	RequestKeyFrame func()
 	// Retransmit asks for packets again.
@@ -81,8 +80,11 @@ type Receiver struct {
 	mu      sync.Mutex // guards times and packets: reports come on a goroutine of their own
 	times   times
 	packets packets
+	reading reading
+}
 
-	// Owned by Run:
+// reading is what Run alone knows.
+type reading struct {
 	asked   time.Time // when a key frame was last requested
 	waiting bool      // packets wait for others
 }
@@ -112,7 +114,7 @@ func (r *Receiver) Init() {
 	r.packets.assembler = newAssembler(r.Codec)
 	r.packets.share = NewShare()
 	if r.Source != nil {
-		r.packets.assembler.reuse = r.Source.Reuse
+		r.packets.assembler.open.reuse = r.Source.Reuse
 	}
 	if r.Stereo {
 		r.packets.assembler.config.Channels = 2
@@ -125,7 +127,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	now := time.Now()
 	for ctx.Err() == nil {
 		within := silentTimeout
-		if r.waiting {
+		if r.reading.waiting {
 			within = readTimeout
 		}
 		if left := deadline.Sub(now); left < within/2 || left > within { // a timer is not set anew for every packet
@@ -160,13 +162,15 @@ func (r *Receiver) Run(ctx context.Context) error {
 }
 
 // gather lets packets come behind one that had to be waited for, unless some are missing before it: those that are here
-// together are read without a wait. Everybody gathers until the same instants, at which the process wakes once.
+// together are read without a wait. The clock is told of them when they are read: it goes by the one that comes with
+// the least delay, which is that first one.
 func (r *Receiver) gather(ctx context.Context) {
-	if r.Gather == 0 || r.waiting {
+	apart := r.Source.Gather()
+	if apart == 0 || r.reading.waiting {
 		return
 	}
 
-	timer := time.NewTimer(r.Gather - time.Since(processStart)%r.Gather)
+	timer := time.NewTimer(UntilInstant(apart))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -279,7 +283,7 @@ func (r *Receiver) arrived(p *rtp.Packet, at time.Time) {
 // drain moves packets into frames, and frames out.
 func (r *Receiver) drain(now time.Time) {
 	due := r.due(now)
-	r.waiting = due.waiting
+	r.reading.waiting = due.waiting
 	for _, warning := range due.warnings {
 		r.Warn(warning)
 	}
@@ -287,8 +291,8 @@ func (r *Receiver) drain(now time.Time) {
 	if len(due.missing) > 0 {
 		r.Retransmit(due.missing)
 	}
-	if due.needKey && now.Sub(r.asked) >= keyFrameInterval {
-		r.asked = now
+	if due.needKey && now.Sub(r.reading.asked) >= keyFrameInterval {
+		r.reading.asked = now
 		r.RequestKeyFrame()
 	}
 

@@ -19,6 +19,8 @@ import (
 const (
 	// Ready is what is written when packets of all tracks have come.
 	Ready = "receiving"
+	// Lost is what is written in the end, before the number of packets that did not come.
+	Lost = "lost: "
 	// identity begins as those of the recorder's bots do, so that nobody thinks of recording it.
 	identity = "participant-recorder-floor"
 	// tokenTTL is how long the bot may take to enter the room.
@@ -31,6 +33,7 @@ type Floor struct {
 	Tracks                 int // in the room
 
 	received atomic.Int64  // tracks of which a packet has come
+	lost     atomic.Int64  // packets that did not come, so far
 	all      chan struct{} // closed when that is all of them
 	failed   chan error    // has why that cannot be
 }
@@ -81,6 +84,7 @@ func (f *Floor) Run(ctx context.Context, out io.Writer) error {
 	case err := <-f.failed:
 		return err
 	case <-ctx.Done():
+		fmt.Fprintf(out, "%s%d\n", Lost, f.lost.Load())
 		return nil
 	}
 }
@@ -119,12 +123,29 @@ func (f *Floor) receive(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication
 		}
 	}
 
+	var next uint16
+	missing := map[uint16]bool{}
 	for begun := false; ; begun = true {
-		if _, _, err := t.ReadRTP(); err != nil {
+		p, _, err := t.ReadRTP()
+		if err != nil {
 			return
 		}
-		if !begun && f.received.Add(1) == int64(f.Tracks) {
-			close(f.all)
+
+		switch ahead := int16(p.SequenceNumber - next); {
+		case !begun:
+			next = p.SequenceNumber + 1
+			if f.received.Add(1) == int64(f.Tracks) {
+				close(f.all)
+			}
+		case ahead >= 0:
+			for ; next != p.SequenceNumber; next++ {
+				missing[next] = true
+				f.lost.Add(1)
+			}
+			next++
+		case missing[p.SequenceNumber]: // sent again
+			delete(missing, p.SequenceNumber)
+			f.lost.Add(-1)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"livekit-recorder/infra/local/floor"
 )
@@ -40,6 +41,31 @@ func (s *Stack) StartFloor(ctx context.Context, room string, tracks int) (*Proce
 		return p, fmt.Errorf("floor ended at once: see %s", p.LogPath)
 	case <-ctx.Done():
 		return p, fmt.Errorf("wait for packets of all tracks: %w: see %s", ctx.Err(), p.LogPath)
+	}
+}
+
+// StopFloor ends it, and returns how many packets did not reach it.
+func (s *Stack) StopFloor(ctx context.Context, p *Process) (lost int64, err error) {
+	p.Stop()
+
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for { // its last words are on their way into the log
+		lines, err := p.Log()
+		if err != nil {
+			return 0, err
+		}
+		for _, line := range lines {
+			if number, ok := strings.CutPrefix(line.Text, floor.Lost); ok {
+				return strconv.ParseInt(number, 10, 64)
+			}
+		}
+
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("count packets: %w: see %s", ctx.Err(), p.LogPath)
+		case <-ticker.C:
+		}
 	}
 }
 
