@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -58,18 +56,9 @@ func (c *container) limit(to container) {
 	}
 }
 
-// tune has the Go runtime keep to it, unless the environment says otherwise. By itself it knows the limit of a cgroup
-// only, and never runs less than two threads at once: on one processor they wake each other for nothing. Half of the
-// memory is for the heap before garbage is collected more often; the rest is for ffmpeg, for what the kernel keeps of
-// files, and for bursts.
-func (c container) tune() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(int(math.Ceil(c.processors)))
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(c.memory / 2)
-	}
-}
+// heap is how many bytes are for the heap before garbage is collected more often: half of the memory. The rest is for
+// ffmpeg, for what the kernel keeps of files, and for bursts.
+func (c container) heap() int64 { return c.memory / 2 }
 
 // cgroupLimits are those of this process's cgroup.
 func cgroupLimits(directory string) (c container, err error) {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,24 +62,4 @@ func TestLimitsAreThoseOfTheContainerOrTheTask(t *testing.T) {
 	require.Error(t, err)
 	_, err = readContainer(t.Context(), limited(t, "max 100000", "much"), "")
 	require.Error(t, err)
-}
-
-func TestTheRuntimeKeepsToTheContainerUnlessItIsToldOtherwise(t *testing.T) {
-	processors, memory := runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1)
-	defer func() {
-		runtime.GOMAXPROCS(processors)
-		debug.SetMemoryLimit(memory)
-	}()
-
-	t.Setenv("GOMAXPROCS", "2")
-	t.Setenv("GOMEMLIMIT", "1GiB")
-	container{0.25, 512 << 20}.tune()
-	require.Equal(t, processors, runtime.GOMAXPROCS(0))
-	require.Equal(t, memory, debug.SetMemoryLimit(-1))
-
-	t.Setenv("GOMAXPROCS", "")
-	t.Setenv("GOMEMLIMIT", "")
-	container{0.25, 512 << 20}.tune()
-	require.Equal(t, 1, runtime.GOMAXPROCS(0))
-	require.EqualValues(t, 256<<20, debug.SetMemoryLimit(-1))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -88,7 +89,8 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		Log:       entry,
 		OnStop:    func(recording string) { recorder.Look(recording) },
 	}
-	cpu := newCPUMeter(ctx, &s, entry)
+	limits := readLimits(ctx, &s, entry)
+	cpu := &cpuMeter{processors: limits.processors}
 	recorder, err = newRecorder(s, name, pool, ffmpeg, cpu, aws, entry)
 	if err != nil {
 		return err
@@ -112,17 +114,19 @@ func probe(ctx context.Context, path string, log logrus.FieldLogger) (mux.FFmpeg
 	return ffmpeg, nil
 }
 
-// newCPUMeter finds out what this recorder may use, and how many recordings that is enough for.
-func newCPUMeter(ctx context.Context, s *settings, log logrus.FieldLogger) *cpuMeter {
+// readLimits finds out what this recorder may use, and how many recordings that is enough for.
+func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) container {
 	limits, err := readContainer(ctx, cgroup, s.ecs.metadata)
 	if err != nil {
 		log.WithError(err).Warn("limits of the container could not be read")
 	}
-	limits.tune()
+	if !s.runtime.memory {
+		debug.SetMemoryLimit(limits.heap())
+	}
 	if s.limits.maxRecordings == 0 {
 		s.limits.maxRecordings = max(1, int(recordingsPerCPU*limits.processors))
 	}
-	return &cpuMeter{processors: limits.processors}
+	return limits
 }
 
 func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
@@ -162,6 +166,9 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { cpu.Run(watching) })
+	if !s.runtime.threads {
+		watchers.Go(func() { newThreads(cpu.processors).Run(watching) })
+	}
 	watchers.Go(func() { pool.Probe(watching) })
 	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
 	if s.ecs.agent != "" {
