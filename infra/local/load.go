@@ -21,6 +21,8 @@ const (
 	loadTime = 20 * time.Second
 	// loadJoin bounds the coming of everybody, and the storing of everything.
 	loadJoin = 2 * time.Minute
+	// loadSignal is what a camera sends usually.
+	loadSignal = "vp8-camera"
 )
 
 // loadKind is what everybody sends.
@@ -30,7 +32,7 @@ type loadKind struct {
 }
 
 var loadKinds = []loadKind{
-	{"vp8", "vp8-camera"},
+	{"vp8", loadSignal},
 	{"h264", "h264-camera"},
 	{"audio", ""},
 }
