@@ -37,16 +37,16 @@ const loadHeader = "| people\t| media\t| CPU s a minute and person: floor\t| bes
 
 func (r loadRow) String() string {
 	const mega = 1 << 20
-	people := float64(r.people)
+	people, beside := float64(r.people), "–"
 	total := r.recorder + r.ffmpeg
 	floor := (r.floor[0] + r.floor[1]) / 2
 	if r.both {
-		floor = r.beside
+		floor, beside = r.beside, fmt.Sprintf("%.2f", r.person(r.beside))
 	}
 
 	var s strings.Builder
-	fmt.Fprintf(&s, "| %d\t| %s\t| %.2f, %.2f\t| %.2f\t| %.2f\t| %.2f\t| %.2f\t", r.people, r.kind.name,
-		r.person(r.floor[0]), r.person(r.floor[1]), r.person(r.beside), r.person(total), r.person(r.ffmpeg),
+	fmt.Fprintf(&s, "| %d\t| %s\t| %.2f, %.2f\t| %s\t| %.2f\t| %.2f\t| %.2f\t", r.people, r.kind.name,
+		r.person(r.floor[0]), r.person(r.floor[1]), beside, r.person(total), r.person(r.ffmpeg),
 		total.Seconds()/floor.Seconds())
 	fmt.Fprintf(&s, "| %.1f MiB\t| %.1f MiB\t| %.1f MiB\t", float64(r.memory[0]+r.memory[1])/people/mega,
 		float64(r.memory[0])/mega, float64(r.memory[1])/people/mega)

@@ -108,7 +108,7 @@ func TestFailuresOfTheTimerAreTold(t *testing.T) {
 	})
 }
 
-// A reader that has hung holds up the closing only until its time is over, whoever is writing then.
+// A reader that has hung holds up the closing only until that is called off, whoever is writing then.
 func TestClosingDoesNotWaitForAHungReader(t *testing.T) {
 	for name, wait := range map[string]time.Duration{"a batch waits": 0, "the timer writes": batchTime} {
 		t.Run(name, func(t *testing.T) {
@@ -120,11 +120,9 @@ func TestClosingDoesNotWaitForAHungReader(t *testing.T) {
 				time.Sleep(wait)
 				synctest.Wait()
 
-				began := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
+				ctx, cancel := context.WithCancel(t.Context())
+				go cancel()
 				require.ErrorIs(t, b.Close(ctx), os.ErrClosed)
-				require.Equal(t, time.Second, time.Since(began))
 			})
 		})
 	}

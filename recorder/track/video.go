@@ -131,7 +131,8 @@ func startsH264(payload []byte) bool {
 
 func assembleH264(payloads [][]byte, config *Config) ([]unit, error) {
 	depacketizer := codecs.H264Packet{IsAVC: true}
-	frame := make([]byte, 0, size(payloads))
+	const length = 4 // of a NAL unit
+	frame := make([]byte, 0, size(payloads)+length*len(payloads))
 	for _, payload := range payloads {
 		part, err := depacketizer.Unmarshal(payload)
 		if err != nil {
