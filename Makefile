@@ -13,7 +13,7 @@ help:
 	@echo "make simulate  a whole fleet in virtual time, with random faults, checked frame by frame (SEEDS=1-1000)"
 	@echo "make fidelity  measure recordings of difficult calls (ONLY=part-of-a-name, FIDELITY_MINUTES=10 for a long one)"
 	@echo "make chaos     kill recorders and cut off S3, SQS and LiveKit, and check what was lost (OUTAGE=10m)"
-	@echo "make load      what one recorder takes to record many people (PEOPLE=1,10,20)"
+	@echo "make load      what one recorder takes, beside the least that is possible (PEOPLE=1,40 MEDIA=vp8,h264,audio)"
 	@echo "make hostile   people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
 	@echo "make price     count requests to AWS, and what an hour of a participant costs (MINUTES=5 CPU_SECONDS=0.7)"
 	@echo "make lint      gofmt, go vet, staticcheck"

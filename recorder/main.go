@@ -32,11 +32,6 @@ import (
 	"livekit-recorder/shared/queue"
 )
 
-// memoryLimit is how many bytes the heap takes before garbage is collected more often than usual, unless GOMEMLIMIT
-// says otherwise. It is a multiple of what 40 recordings take, and more than what they may hold (Share in package
-// track).
-const memoryLimit = 1 << 30
-
 func main() {
 	if len(os.Args) > 1 {
 		if err := subcommand(os.Args[1:]); err != nil {
@@ -46,9 +41,6 @@ func main() {
 		return
 	}
 
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
 	log := logrus.New()
 	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -97,7 +89,8 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		Log:       entry,
 		OnStop:    func(recording string) { recorder.Look(recording) },
 	}
-	cpu := newCPUMeter(ctx, &s, entry)
+	limits := readLimits(ctx, &s, entry)
+	cpu := &cpuMeter{processors: limits.processors}
 	recorder, err = newRecorder(s, name, pool, ffmpeg, cpu, aws, entry)
 	if err != nil {
 		return err
@@ -121,16 +114,19 @@ func probe(ctx context.Context, path string, log logrus.FieldLogger) (mux.FFmpeg
 	return ffmpeg, nil
 }
 
-// newCPUMeter finds out what this recorder may use, and how many recordings that is enough for.
-func newCPUMeter(ctx context.Context, s *settings, log logrus.FieldLogger) *cpuMeter {
-	cpus, err := processors(ctx, cgroupLimit, s.ecs.metadata)
+// readLimits finds out what this recorder may use, and how many recordings that is enough for.
+func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) container {
+	limits, err := readContainer(ctx, cgroup, s.ecs.metadata)
 	if err != nil {
-		log.WithError(err).Warn("limit of processors could not be read")
+		log.WithError(err).Warn("limits of the container could not be read")
+	}
+	if !s.runtime.memory {
+		debug.SetMemoryLimit(limits.heap())
 	}
 	if s.limits.maxRecordings == 0 {
-		s.limits.maxRecordings = max(1, int(recordingsPerCPU*cpus))
+		s.limits.maxRecordings = max(1, int(recordingsPerCPU*limits.processors))
 	}
-	return &cpuMeter{processors: cpus}
+	return limits
 }
 
 func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
@@ -170,6 +166,9 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { cpu.Run(watching) })
+	if !s.runtime.threads {
+		watchers.Go(func() { newThreads(cpu.processors).Run(watching) })
+	}
 	watchers.Go(func() { pool.Probe(watching) })
 	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
 	if s.ecs.agent != "" {

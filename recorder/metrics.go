@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/service"
-
-	"github.com/sirupsen/logrus"
+	"livekit-recorder/recorder/sockets"
 )
 
 // metricsInterval is how often the recorder says how loaded it is.
@@ -30,8 +28,13 @@ func reportMetrics(ctx context.Context, recorder *service.Recorder, capacity int
 	log logrus.FieldLogger) {
 	ticker := time.NewTicker(metricsInterval)
 	defer ticker.Stop()
+	var drops sockets.Drops
 	for {
-		logMetrics(log, time.Now(), load(recorder, capacity, cpu))
+		dropped, err := drops.Since()
+		if err != nil {
+			log.WithError(err).Warn("dropped datagrams are not counted")
+		}
+		logMetrics(log, time.Now(), load(recorder, capacity, cpu, dropped))
 		select {
 		case <-ctx.Done():
 			return
@@ -40,14 +43,14 @@ func reportMetrics(ctx context.Context, recorder *service.Recorder, capacity int
 	}
 }
 
-func load(recorder *service.Recorder, capacity int, cpu *cpuMeter) []metric {
+func load(recorder *service.Recorder, capacity int, cpu *cpuMeter, dropped int64) []metric {
 	running, full := recorder.Recordings.Running(), 0.0
 	if running >= capacity || !recorder.Ready() {
 		full = 1
 	}
 	return []metric{
 		{"Recordings", "Count", float64(running)}, {"Capacity", "Count", float64(capacity)}, {"Full", "Count", full},
-		{"ScratchBytes", "Bytes", float64(recorder.Space.Used())}, {"DroppedDatagrams", "Count", droppedDatagrams()},
+		{"ScratchBytes", "Bytes", float64(recorder.Space.Used())}, {"DroppedDatagrams", "Count", float64(dropped)},
 		{"CPU", "Percent", 100 * cpu.Share()},
 		{"Goroutines", "Count", float64(runtime.NumGoroutine())},
 		{"Faults", "Count", float64(guard.Caught())},
@@ -70,34 +73,4 @@ func logMetrics(log logrus.FieldLogger, now time.Time, metrics []metric) {
 	}
 
 	log.WithFields(fields).Info("load")
-}
-
-// droppedDatagrams is how many UDP datagrams the kernel has dropped since it started, because nobody took them off a
-// socket in time: RcvbufErrors of Udp in /proc/net/snmp. 0 where there is no such file.
-func droppedDatagrams() float64 {
-	table, err := os.ReadFile("/proc/net/snmp")
-	if err != nil {
-		return 0
-	}
-
-	var names []string
-	for line := range strings.Lines(string(table)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || fields[0] != "Udp:" {
-			continue
-		}
-		if names == nil {
-			names = fields
-			continue
-		}
-
-		for n, name := range names {
-			if name == "RcvbufErrors" && n < len(fields) {
-				value, _ := strconv.ParseFloat(fields[n], 64) // the kernel writes numbers
-				return value
-			}
-		}
-	}
-
-	return 0
 }

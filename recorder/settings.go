@@ -28,6 +28,13 @@ type settings struct {
 	ffmpeg, scratchDir       string
 	logLevel                 logrus.Level
 	limits                   limits
+	runtime                  goRuntime
+}
+
+// goRuntime says what Go's own variables set, and is not to be set otherwise.
+type goRuntime struct {
+	threads bool // GOMAXPROCS
+	memory  bool // GOMEMLIMIT
 }
 
 // credentials are those of the LiveKit server.
@@ -175,6 +182,7 @@ func readSettings() (settings, error) {
 			maxRecordings: r.integer("MAX_RECORDINGS", 0, 1),
 		},
 	}
+	s.runtime = goRuntime{threads: os.Getenv("GOMAXPROCS") != "", memory: os.Getenv("GOMEMLIMIT") != ""}
 	if s.limits.hold > worker.MaxHold {
 		r.fault("HOLD_LIMIT", "must be at most %s: SQS keeps no message in flight for more than 12 hours", worker.MaxHold)
 	}

@@ -39,7 +39,7 @@ func imports(t *testing.T, path string, deps bool) map[string][]string {
 var journey = []string{
 	"recorder", "recorder/service", "recorder/worker", "recorder/recording", "recorder/room", "recorder/recovery",
 	"recorder/parts", "recorder/mux", "recorder/track", "recorder/upload", "recorder/scratch", "recorder/notify",
-	"recorder/protection", "recorder/compose", "recorder/retry", "recorder/guard",
+	"recorder/protection", "recorder/compose", "recorder/sockets", "recorder/retry", "recorder/guard",
 	"shared/queue", "shared/ledger", "shared/document", "shared/command",
 }
 

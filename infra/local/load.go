@@ -13,47 +13,122 @@ import (
 
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/command"
 )
 
 const (
-	loadRoom = "load"
-	// loadTime is how long the processor time of one row is measured.
-	loadTime = 30 * time.Second
+	// loadTime is how long each processor time is measured: three of them make a row.
+	loadTime = 20 * time.Second
 	// loadJoin bounds the coming of everybody, and the storing of everything.
 	loadJoin = 2 * time.Minute
-	// loadSignal is what everybody's camera sends.
+	// loadSignal is what a camera sends usually.
 	loadSignal = "vp8-camera"
 )
 
-// load has one recorder record ever more people of one room, and prints what it takes. PEOPLE says how many.
-func load(ctx context.Context) error {
-	var rows []int
+// loadKind is what everybody sends.
+type loadKind struct {
+	name   string
+	camera string // the camera's signal, or none
+}
+
+var loadKinds = []loadKind{
+	{"vp8", loadSignal},
+	{"h264", "h264-camera"},
+	{"audio", ""},
+}
+
+// tracks is how many tracks each person has.
+func (k loadKind) tracks() int {
+	if k.camera == "" {
+		return 1
+	}
+	return 2
+}
+
+// media is what is asked for.
+func (k loadKind) media() command.Media {
+	if k.camera == "" {
+		return command.AudioOnly
+	}
+	return command.AudioVideo
+}
+
+// loadPlan is what is to be measured.
+type loadPlan struct {
+	kinds  []loadKind
+	people []int
+	length time.Duration // of each measurement
+	both   bool          // the floor receives beside the recorder, too
+	env    []string      // of the recorder
+}
+
+// readLoadPlan reads it from the environment: PEOPLE says how many there are, one row after the other, MEDIA what they
+// send, SECONDS how long each measurement takes, ENV what else the recorder has in its environment. BESIDE=1 has the floor
+// receive at the same time as the recorder, too, and compares the two: on a machine whose other load changes.
+func readLoadPlan() (plan loadPlan, err error) {
 	for field := range strings.SplitSeq(cmp.Or(os.Getenv("PEOPLE"), "1,10,20"), ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
-			return errors.New("PEOPLE must be numbers with commas between them, like 1,10,20")
+			return plan, errors.New("PEOPLE must be numbers with commas between them, like 1,10,20")
 		}
-		rows = append(rows, n)
+		plan.people = append(plan.people, n)
 	}
 
-	return inSystem(ctx, "load", loadRoom+"*/*", func(s *stack.Stack, _, media string) error {
-		recorder, err := s.StartRecorder(ctx, "LOG_LEVEL=info")
+	for name := range strings.SplitSeq(cmp.Or(os.Getenv("MEDIA"), "vp8"), ",") {
+		kind, ok := kindOf(name)
+		if !ok {
+			return plan, errors.New("MEDIA must be some of vp8, h264 and audio with commas between them")
+		}
+		plan.kinds = append(plan.kinds, kind)
+	}
+
+	plan.length = loadTime
+	if text := os.Getenv("SECONDS"); text != "" {
+		seconds, err := strconv.Atoi(text)
+		if err != nil || seconds < 1 {
+			return plan, errors.New("SECONDS must be a whole number, at least 1")
+		}
+		plan.length = time.Duration(seconds) * time.Second
+	}
+	plan.both = os.Getenv("BESIDE") != ""
+	plan.env = strings.Fields(os.Getenv("ENV"))
+	return plan, nil
+}
+
+func kindOf(name string) (kind loadKind, ok bool) {
+	for _, k := range loadKinds {
+		if k.name == name {
+			return k, true
+		}
+	}
+	return kind, false
+}
+
+// load has one recorder record ever more people of one room, and prints what it takes, beside what the floor takes (a
+// program that receives the same packets and drops them).
+func load(ctx context.Context) error {
+	plan, err := readLoadPlan()
+	if err != nil {
+		return err
+	}
+
+	return inSystem(ctx, "load", "off", func(s *stack.Stack, _, media string) error {
+		recorder, err := s.StartRecorder(ctx, append([]string{"LOG_LEVEL=info"}, plan.env...)...)
 		if err != nil {
 			return err
 		}
 
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-		fmt.Fprintln(w, "| people\t| cores: recorder\t| ffmpeg\t| CPU s a minute and person\t"+
-			"| memory: recorder\t| ffmpeg, each\t| frames\t| packets lost\t|")
-		fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
-		for _, n := range rows {
-			step("%d people", n)
-			row, err := loadOf(ctx, s, recorder, media, n)
-			if err != nil {
-				return err
+		fmt.Fprintln(w, loadHeader)
+		for _, kind := range plan.kinds {
+			for _, n := range plan.people {
+				step("%d people, %s", n, kind.name)
+				row := loadRow{people: n, kind: kind, length: plan.length, both: plan.both}
+				if err := row.measure(ctx, s, recorder, media); err != nil {
+					return err
+				}
+				fmt.Fprintln(w, row.String())
 			}
-			fmt.Fprintln(w, row)
 		}
 
 		fmt.Println()
@@ -61,113 +136,40 @@ func load(ctx context.Context) error {
 	})
 }
 
-// loadRow is a row of the table.
-type loadRow struct {
-	people               int
-	recorder, ffmpeg     stack.Usage // the processor time within loadTime
-	frames, sent, packet int64
+// crowd are the people of one row.
+type crowd struct {
+	people  []*participant.Participant
+	cameras []*participant.Publication // nil where there are none
 }
 
-func (r loadRow) String() string {
-	cores := func(u stack.Usage) float64 { return u.CPU.Seconds() / loadTime.Seconds() }
-	person := (r.recorder.CPU + r.ffmpeg.CPU).Minutes() / loadTime.Minutes() / float64(r.people) * time.Minute.Seconds()
-	const mega = 1 << 20
-	return fmt.Sprintf("| %d\t| %.2f\t| %.2f\t| %.2f\t| %d MiB\t| %.1f MiB\t| %.2f %%\t| %d\t|",
-		r.people, cores(r.recorder), cores(r.ffmpeg), person, r.recorder.Memory/mega,
-		float64(r.ffmpeg.Memory)/float64(r.people)/mega, 100*float64(r.frames)/float64(r.sent), r.packet)
-}
-
-func loadOf(
-	ctx context.Context, s *stack.Stack, recorder *stack.Process, media string, people int,
-) (row loadRow, err error) {
-	row.people = people
-	room := fmt.Sprint(loadRoom, people)
-	rest := s.REST()
-	var cameras []*participant.Publication
-	var all []*participant.Participant
-	leave := func() {
-		for _, p := range all {
-			p.Leave()
-		}
+func (c *crowd) leave() {
+	for _, p := range c.people {
+		p.Leave()
 	}
-	defer leave()
+}
 
-	joining, cancel := context.WithTimeout(ctx, loadJoin)
-	defer cancel()
+// join brings everybody into a room.
+func (c *crowd) join(s *stack.Stack, room, media string, kind loadKind, people int) error {
 	for n := range people {
-		p, err := participant.Join(s.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, room, fmt.Sprint("person-", n), media)
+		p, err := participant.Join(s.LiveKit, stack.LiveKitKey, stack.LiveKitSecret, room, loadName(n), media)
 		if err != nil {
-			return row, err
+			return err
 		}
-		all = append(all, p)
-		camera, err := p.Camera(loadSignal)
-		if err != nil {
-			return row, err
-		}
-		cameras = append(cameras, camera)
+		c.people = append(c.people, p)
+
 		if _, err := p.Microphone(); err != nil {
-			return row, err
+			return err
 		}
-	}
-	active := func(r document.Recording) bool { return r.State == document.Active }
-	if _, err := awaitAll(joining, rest, room, people, active); err != nil {
-		return row, err
-	}
-
-	before, beforeFFmpeg, err := recorder.Usages()
-	if err != nil {
-		return row, err
-	}
-	if err := stack.Pass(ctx, loadTime); err != nil {
-		return row, err
-	}
-	if row.recorder, row.ffmpeg, err = recorder.Usages(); err != nil {
-		return row, err
-	}
-	row.recorder.CPU -= before.CPU
-	row.ffmpeg.CPU -= beforeFFmpeg.CPU
-
-	leave()
-	ending, cancel := context.WithTimeout(ctx, loadJoin)
-	defer cancel()
-	recordings, err := awaitAll(ending, rest, room, people, document.Recording.Final)
-	if err != nil {
-		return row, err
-	}
-	for n, r := range recordings {
-		row.count(r, cameras[n].Sent())
-	}
-	return row, nil
-}
-
-// count compares the frames of a recording with those that were sent since its first one.
-func (r *loadRow) count(recording document.Recording, sent []time.Time) {
-	for _, part := range recording.Parts {
-		for _, t := range part.Tracks {
-			r.packet += t.PacketsLost
-			if t.Kind != "video" {
-				continue
-			}
-			r.frames += t.Frames
-			for _, at := range sent {
-				if t.FirstFrameAt != nil && at.After(t.FirstFrameAt.Add(-time.Millisecond)) {
-					r.sent++
-				}
-			}
+		if kind.camera == "" {
+			continue
 		}
-	}
-}
-
-// awaitAll returns everybody's recordings, in their order, when all are as wanted.
-func awaitAll(
-	ctx context.Context, rest stack.REST, room string, people int, wanted func(document.Recording) bool,
-) (recordings []document.Recording, err error) {
-	for n := range people {
-		r, err := rest.AwaitOf(ctx, room, fmt.Sprint("person-", n), wanted)
+		camera, err := p.Camera(kind.camera)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		recordings = append(recordings, r)
+		c.cameras = append(c.cameras, camera)
 	}
-	return recordings, nil
+	return nil
 }
+
+func loadName(n int) string { return fmt.Sprint("person-", n) }

@@ -45,6 +45,7 @@ func main() {
 		"load":     load,
 		"hostile":  suffer,
 		"price":    cost,
+		"floor":    stack.RunFloor, // what load starts beside a recorder
 	}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: local "+strings.Join(slices.Sorted(maps.Keys(commands)), " | local "))

@@ -31,7 +31,7 @@ type matroska struct {
 	w       io.Writer
 	cluster time.Duration // time of the open cluster
 	open    bool
-	buffer  bytes.Buffer
+	buffer  bytes.Buffer // what comes before a frame
 }
 
 func newMatroska(w io.Writer, streams []Stream) (*matroska, error) {
@@ -108,8 +108,11 @@ func (m *matroska) write(stream int, at time.Duration, key bool, data []byte) er
 	}
 
 	m.buffer.WriteByte(flags)
-	m.buffer.Write(data)
-	return m.flush()
+	if err := m.flush(); err != nil {
+		return err
+	}
+	_, err := m.w.Write(data)
+	return err
 }
 
 func (m *matroska) flush() error {

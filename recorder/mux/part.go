@@ -20,7 +20,7 @@ type Part struct {
 	Streams   []Stream
 
 	cmd    *exec.Cmd
-	stdin  *pipe
+	stdin  *batches
 	stderr lastLines
 	done   chan error
 	mkv    *matroska
@@ -58,14 +58,15 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
 
-	p.stdin = &pipe{WriteCloser: stdin, patience: WriteTimeout}
+	p.stdin = newBatches(&pipe{WriteCloser: stdin, patience: WriteTimeout})
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
 
 	go func() { p.done <- p.cmd.Wait() }() // ends with the process; Close takes the result
 	if p.mkv, err = newMatroska(p.stdin, streams); err != nil {
-		_ = p.cmd.Process.Kill() // what stands in the way is in err
+		_ = p.cmd.Process.Kill()                // what stands in the way is in err
+		_ = p.stdin.Close(context.Background()) // nobody reads any more, so that it fails at once
 		<-p.done
 		return nil, p.explain(err)
 	}
@@ -120,10 +121,16 @@ func decodingTimes(streams []Stream) string {
 	return "setts=ts=PTS"
 }
 
-// Write appends a frame of a stream at its time in the part. Frames of all streams together come in order of time. It
-// fails if ffmpeg has died, or does not read for [WriteTimeout].
+// Write appends a frame of a stream at its time in the part. Frames of all streams together come in order of time.
+// ffmpeg gets them in batches: those that wait when a key frame comes, with it, and all others after [batchTime] at
+// most. It fails if ffmpeg has died, or does not read for [WriteTimeout]; that may have been found out for frames that
+// were written before.
 func (p *Part) Write(stream int, at time.Duration, key bool, data []byte) error {
-	if err := p.mkv.write(stream, at, key, data); err != nil {
+	err := p.mkv.write(stream, at, key, data)
+	if err == nil && key && p.Streams[stream].Codec.Kind == track.Video {
+		err = p.stdin.Flush()
+	}
+	if err != nil {
 		return p.explain(err)
 	}
 	return nil
@@ -131,8 +138,12 @@ func (p *Part) Write(stream int, at time.Duration, key bool, data []byte) error 
 
 // Close lets ffmpeg finish the file, until ctx is done. The file is closed when it returns, whatever it returns.
 func (p *Part) Close(ctx context.Context) error {
-	_ = p.stdin.Close() // fails only if ffmpeg is gone already, and then Wait tells why
-	if err := waitFor(ctx, p.cmd, p.done); err != nil {
+	lost := p.stdin.Close(ctx)
+	err := waitFor(ctx, p.cmd, p.done)
+	if err == nil {
+		err = lost // what ffmpeg did not get is missing in a file that is whole otherwise
+	}
+	if err != nil {
 		return fmt.Errorf("finish %s file: %w: %s", p.Container, err, p.stderr.String())
 	}
 	return nil

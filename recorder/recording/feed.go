@@ -10,11 +10,12 @@ import (
 	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/room"
+	"livekit-recorder/recorder/track"
 )
 
 const (
 	// tick is how often frames that wait for others are looked after.
-	tick = 250 * time.Millisecond
+	tick = 300 * time.Millisecond
 	// linger is how long the last packets of somebody who has left may take.
 	linger = 1500 * time.Millisecond
 	// rejoinPause is the first pause between two attempts to get into the room. It doubles, up to maxRejoinPause.
@@ -80,7 +81,7 @@ func (f *feed) run(ctx context.Context, end func()) {
 }
 
 func (f *feed) work(ctx context.Context) {
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTimer(track.UntilInstant(tick))
 	defer ticker.Stop()
 	for !f.composer.Broken() {
 		var events <-chan room.Event
@@ -98,6 +99,7 @@ func (f *feed) work(ctx context.Context) {
 			f.handle(event)
 		case now := <-ticker.C:
 			f.composer.Advance(now)
+			ticker.Reset(track.UntilInstant(tick))
 		case <-f.door.rejoin.C:
 			f.enter()
 		case <-f.lingering.C:

@@ -27,7 +27,8 @@ var errBehind = errors.New("the recording was too far behind what happens in the
 // backlog is what a follower has not taken yet, in order. It never has to be waited for: if there is too much, the
 // oldest frames are left out.
 type backlog struct {
-	wake chan struct{} // has an item when something has come
+	wake   chan struct{} // has an item when something has come
+	urgent chan struct{} // has one when that is no frame
 
 	mu      sync.Mutex // guards:
 	events  []Event
@@ -43,10 +44,11 @@ type backlog struct {
 
 func newBacklog() *backlog {
 	return &backlog{
-		wake:  make(chan struct{}, 1),
-		live:  map[parts.Track]bool{},
-		torn:  map[parts.Track]bool{},
-		share: track.NewShare(),
+		wake:   make(chan struct{}, 1),
+		urgent: make(chan struct{}, 1),
+		live:   map[parts.Track]bool{},
+		torn:   map[parts.Track]bool{},
+		share:  track.NewShare(),
 	}
 }
 
@@ -80,14 +82,17 @@ func (b *backlog) put(e Event, now time.Time) (lost loss) {
 	}
 	lost.ask = b.needing(now)
 
-	b.signal()
+	signal(b.wake)
+	if _, frame := e.(TrackFrame); !frame || b.over {
+		signal(b.urgent)
+	}
 	return lost
 }
 
 // signal says that something has come.
-func (b *backlog) signal() {
+func signal(come chan struct{}) {
 	select {
-	case b.wake <- struct{}{}:
+	case come <- struct{}{}:
 	default:
 	}
 }
@@ -153,7 +158,8 @@ func (b *backlog) fail(err error) {
 	if !b.over {
 		b.giveUp(err)
 	}
-	b.signal()
+	signal(b.wake)
+	signal(b.urgent)
 }
 
 // giveUp ends everything: the follower may begin anew when it can.

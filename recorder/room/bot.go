@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/sockets"
 )
 
 // errLost says that the connection to the LiveKit server is gone and could not be had again.
@@ -46,6 +47,7 @@ type connection struct {
 	room         *lksdk.Room // nil before it could be entered
 	session      string      // our own SID: another one after a reconnect that was more than a resume
 	reconnecting bool        // the SDK empties its list of participants meanwhile
+	buffer       int         // bytes that its sockets take, see widen
 }
 
 func newBot(p *Pool, room string) *bot {
@@ -176,8 +178,23 @@ func (b *bot) reconnected() {
 	}
 
 	b.log.Info("connection to room is back")
+	b.widen()
 	clear(b.tracks.requested)
 	b.reconcile()
+}
+
+// widen has the sockets of the connection take more while nobody reads them: the key frames of a whole room may come at
+// one instant.
+func (b *bot) widen() {
+	least, err := sockets.Widen(sockets.Wanted)
+	if err != nil {
+		b.log.WithError(err).Warn("sockets take no more than usual: packets may get lost when many come at once")
+		return
+	}
+	if least != b.connection.buffer {
+		b.connection.buffer = least
+		b.log.WithField("bytes", least).Info("sockets take so much before they are read")
+	}
 }
 
 func (b *bot) disconnected(reason lksdk.DisconnectionReason) {

@@ -40,6 +40,10 @@ type source struct{ packets chan *rtp.Packet }
 
 func (s *source) SetReadDeadline(time.Time) error { return nil }
 
+func (s *source) Gather() time.Duration { return 0 }
+
+func (s *source) Reuse([]byte) {}
+
 func (s *source) ReadRTP() (*rtp.Packet, error) {
 	p, ok := <-s.packets
 	if !ok {
@@ -116,6 +120,12 @@ func count[E Event](events []Event) (n int) {
 	return n
 }
 
+// delivered returns when frames that wait for others have come.
+func delivered() {
+	time.Sleep(deliverEvery)
+	synctest.Wait()
+}
+
 // inARoom plays what a bot does that serves a room.
 func inARoom(t *testing.T, play func(t *testing.T, b *bot)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -139,7 +149,7 @@ func TestAPanicOfOneReceiverEndsItsTrackOnly(t *testing.T) {
 		feed, from := b.receives(broken, f)
 		_, other := b.receives(whole, f)
 		from.packets <- packet(1)
-		synctest.Wait()
+		delivered()
 		require.Equal(t, 1, count[TrackFrame](*heard))
 
 		before := guard.Caught()
@@ -151,7 +161,7 @@ func TestAPanicOfOneReceiverEndsItsTrackOnly(t *testing.T) {
 		require.False(t, broken.subscribed, "nobody reads what would come")
 
 		other.packets <- packet(1)
-		synctest.Wait()
+		delivered()
 		require.Equal(t, 2, count[TrackFrame](*heard))
 		require.Zero(t, count[Closed](*heard))
 		close(other.packets)

@@ -8,7 +8,6 @@ import (
 
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
 	"github.com/sirupsen/logrus"
 
@@ -58,7 +57,7 @@ func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk
 
 	f.receiver = &track.Receiver{
 		Codec:           codec,
-		Source:          remote{t},
+		Source:          newRemote(t, gathering(pub)),
 		Base:            base,
 		Stereo:          pub.TrackInfo().GetStereo(),
 		Retransmit:      func(numbers []uint16) { f.retransmit(uint32(t.SSRC()), numbers) },
@@ -183,14 +182,6 @@ func (f *feed) all() []*Following {
 		all = append(all, to)
 	}
 	return all
-}
-
-// remote is a pion track as the receiver wants it.
-type remote struct{ *webrtc.TrackRemote }
-
-func (r remote) ReadRTP() (*rtp.Packet, error) {
-	p, _, err := r.TrackRemote.ReadRTP()
-	return p, err
 }
 
 // throttle logs at most one warning a second, and how many it kept back.

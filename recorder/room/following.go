@@ -148,16 +148,18 @@ func (f *Following) run() {
 	}
 }
 
+// deliverEvery is how long frames wait for others at most, so that a recording is woken a few times a second. What else
+// happens does not wait, nor do the frames before it.
+const deliverEvery = 100 * time.Millisecond
+
 func (f *Following) deliver() {
 	for {
 		e, ok := f.backlog.take()
 		if !ok {
-			select {
-			case <-f.backlog.wake:
-				continue
-			case <-f.closed:
+			if !f.await() {
 				return
 			}
+			continue
 		}
 
 		select {
@@ -169,4 +171,23 @@ func (f *Following) deliver() {
 			return
 		}
 	}
+}
+
+// await returns when there is something to deliver, or false if the follower has gone.
+func (f *Following) await() bool {
+	select {
+	case <-f.backlog.wake:
+	case <-f.closed:
+		return false
+	}
+
+	timer := time.NewTimer(track.UntilInstant(deliverEvery))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.backlog.urgent:
+	case <-f.closed:
+		return false
+	}
+	return true
 }

@@ -118,6 +118,7 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 		}
 	}
 
+	b.widen()
 	feed := newFeed(t, pub, rp, b.tracks.timebase(rp.Identity(), rp.SID()), b.log)
 	for f := range b.followings {
 		if f.interest.Identity != rp.Identity() || !f.interest.wants(pub.SID(), pub.Source()) {

@@ -52,6 +52,8 @@ type open struct {
 	cost      int  // of the payloads
 	broken    bool // it has a hole
 	tooLarge  bool // it has been given up, and the rest of it is ignored
+
+	reuse func([]byte) // takes payloads that nothing refers to any more
 }
 
 // clear lets go of what has been put together.
@@ -61,10 +63,28 @@ func (o *open) clear() (payloads [][]byte) {
 	return payloads
 }
 
+// mostKept is how many payloads the list has room for that is kept for the next frame.
+const mostKept = 64
+
+// done gives payloads back of which a frame has been made, and keeps their list for the next one. Those of audio are
+// the frame.
+func (o *open) done(payloads [][]byte, kind Kind) {
+	if kind == Video {
+		for _, payload := range payloads {
+			o.reuse(payload)
+		}
+	}
+	if cap(payloads) <= mostKept {
+		clear(payloads)
+		o.payloads = payloads[:0]
+	}
+}
+
 func newAssembler(codec Codec) *assembler {
 	return &assembler{
 		codec:     codec,
 		most:      maxFrame,
+		open:      open{reuse: func([]byte) {}},
 		needKey:   codec.Kind == Video,
 		afterHole: true,
 	}
@@ -159,6 +179,7 @@ func (a *assembler) finish(complete []assembled, earlier error) ([]assembled, er
 
 	config := a.config
 	frames, err := a.codec.assemble(payloads, &config)
+	a.open.done(payloads, a.codec.Kind)
 	if err == nil {
 		err = a.checkSize(frames, config)
 	}

@@ -27,6 +27,7 @@ type Codec struct {
 	// Container is where a part with this codec is kept: what players on the web open.
 	Container Container
 
+	// assemble makes frames of payloads. Those of video have memory of their own, that of audio is the payload.
 	assemble func(payloads [][]byte, state *Config) ([]unit, error)
 	// starts says whether a payload begins a frame: needed after a hole, where nothing else tells.
 	starts func(payload []byte) bool

@@ -15,8 +15,12 @@ import (
 const (
 	// keyFrameInterval is the least time between two key-frame requests for one track.
 	keyFrameInterval = time.Second
-	// readTimeout is how often a silent stream is looked after: packets that wait, and frames that are kept.
-	readTimeout = 50 * time.Millisecond
+	// readTimeout is how often a stream is looked after of which packets wait for others, and silentTimeout how often any
+	// other one is, whose key frame may be missing.
+	readTimeout   = 50 * time.Millisecond
+	silentTimeout = 250 * time.Millisecond
+	// atOnce is how long reading takes at most if a packet was there already.
+	atOnce = 500 * time.Microsecond
 )
 
 // Source is where a track's packets come from.
@@ -25,6 +29,10 @@ type Source interface {
 	// ended.
 	ReadRTP() (*rtp.Packet, error)
 	SetReadDeadline(time.Time) error
+	// Gather is for how long packets may be let come before they are read together; 0 for not at all.
+	Gather() time.Duration
+	// Reuse gives the payload of a packet back, of which nothing is needed any more. It need not be called.
+	Reuse(payload []byte)
 }
 
 // Frame is one complete frame that can be decoded, given the frames before it since the last key frame.
@@ -72,7 +80,13 @@ type Receiver struct {
 	mu      sync.Mutex // guards times and packets: reports come on a goroutine of their own
 	times   times
 	packets packets
+	reading reading
+}
+
+// reading is what Run alone knows.
+type reading struct {
 	asked   time.Time // when a key frame was last requested
+	waiting bool      // packets wait for others
 }
 
 // packets are what has come, on its way into frames.
@@ -99,6 +113,9 @@ func (r *Receiver) Init() {
 	r.packets.sequencer.kind = r.Codec.Kind
 	r.packets.assembler = newAssembler(r.Codec)
 	r.packets.share = NewShare()
+	if r.Source != nil {
+		r.packets.assembler.open.reuse = r.Source.Reuse
+	}
 	if r.Stereo {
 		r.packets.assembler.config.Channels = 2
 	}
@@ -106,13 +123,23 @@ func (r *Receiver) Init() {
 
 // Run reads until the track ends or ctx is done, and emits what it still holds then.
 func (r *Receiver) Run(ctx context.Context) error {
+	var deadline time.Time
+	now := time.Now()
 	for ctx.Err() == nil {
-		if err := r.Source.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
-			return err
+		within := silentTimeout
+		if r.reading.waiting {
+			within = readTimeout
+		}
+		if left := deadline.Sub(now); left < within/2 || left > within { // a timer is not set anew for every packet
+			deadline = now.Add(within)
+			if err := r.Source.SetReadDeadline(deadline); err != nil {
+				return err
+			}
 		}
 
+		began := now
 		p, err := r.Source.ReadRTP()
-		now := time.Now()
+		now = time.Now()
 		switch {
 		case err == nil:
 			r.receive(p, now)
@@ -124,11 +151,31 @@ func (r *Receiver) Run(ctx context.Context) error {
 			return err
 		}
 
-		r.drain(now)
+		if r.drain(now); err == nil && now.Sub(began) > atOnce {
+			r.gather(ctx)
+			now = time.Now()
+		}
 	}
 
 	r.drain(time.Now().Add(patience))
 	return nil
+}
+
+// gather lets packets come behind one that had to be waited for, unless some are missing before it: those that are here
+// together are read without a wait. The clock is told of them when they are read: it goes by the one that comes with
+// the least delay, which is that first one.
+func (r *Receiver) gather(ctx context.Context) {
+	apart := r.Source.Gather()
+	if apart == 0 || r.reading.waiting {
+		return
+	}
+
+	timer := time.NewTimer(UntilInstant(apart))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func isTimeout(err error) bool {
@@ -235,20 +282,21 @@ func (r *Receiver) arrived(p *rtp.Packet, at time.Time) {
 
 // drain moves packets into frames, and frames out.
 func (r *Receiver) drain(now time.Time) {
-	frames, warnings, missing, needKey := r.ready(now)
-	for _, warning := range warnings {
+	due := r.due(now)
+	r.reading.waiting = due.waiting
+	for _, warning := range due.warnings {
 		r.Warn(warning)
 	}
 
-	if len(missing) > 0 {
-		r.Retransmit(missing)
+	if len(due.missing) > 0 {
+		r.Retransmit(due.missing)
 	}
-	if needKey && now.Sub(r.asked) >= keyFrameInterval {
-		r.asked = now
+	if due.needKey && now.Sub(r.reading.asked) >= keyFrameInterval {
+		r.reading.asked = now
 		r.RequestKeyFrame()
 	}
 
-	for _, f := range frames {
+	for _, f := range due.frames {
 		r.Emit(Frame{
 			Data:      f.data,
 			Key:       f.key,
@@ -260,7 +308,16 @@ func (r *Receiver) drain(now time.Time) {
 	}
 }
 
-func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, missing []uint16, needKey bool) {
+// due is what is to be done at some time.
+type due struct {
+	frames   []assembled // to be emitted
+	warnings []error
+	missing  []uint16 // packets to be asked for
+	needKey  bool
+	waiting  bool // packets wait for others
+}
+
+func (r *Receiver) due(now time.Time) (d due) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -271,12 +328,14 @@ func (r *Receiver) ready(now time.Time) (frames []assembled, warnings []error, m
 		}
 		complete, err := r.packets.assembler.push(p, hole)
 		if err != nil {
-			warnings = append(warnings, err)
+			d.warnings = append(d.warnings, err)
 		}
-		frames = append(frames, complete...)
+		d.frames = append(d.frames, complete...)
 	}
 
 	r.packets.weigh()
-	needKey = r.packets.assembler.needKey && r.packets.sequencer.received > 0
-	return frames, warnings, r.packets.sequencer.missing(now), needKey
+	d.needKey = r.packets.assembler.needKey && r.packets.sequencer.received > 0
+	d.missing = r.packets.sequencer.missing(now)
+	d.waiting = len(r.packets.sequencer.held) > 0
+	return d
 }

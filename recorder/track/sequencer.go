@@ -38,8 +38,9 @@ const maxHeld = 16 << 20
 type sequencer struct {
 	kind     Kind
 	started  bool
-	next     int64 // the extended sequence number that comes next
-	newest   int64 // of what is held
+	next     int64       // the extended sequence number that comes next
+	newest   int64       // of what is held
+	inTurn   *rtp.Packet // the one that comes next, which nearly all are; nothing is held then
 	held     map[int64]arrival
 	order    marks // the numbers of what is held
 	cost     int   // of what is held
@@ -65,9 +66,17 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) (taken bool) {
 		return false // a double, or later than our patience: counted as lost already
 	}
 
-	if s.order.has(sequence) {
+	if s.order.has(sequence) || s.inTurn != nil && sequence == s.next {
 		return false // a double
 	}
+	if sequence == s.next && len(s.held) == 0 {
+		s.received++
+		s.inTurn = p
+		s.cost += cost(p.Payload)
+		return true
+	}
+	s.hold(now)
+
 	if len(s.held) == 0 || sequence > s.newest {
 		s.newest = sequence
 	}
@@ -82,9 +91,18 @@ func (s *sequencer) push(p *rtp.Packet, now time.Time) (taken bool) {
 	return true
 }
 
+// hold has the packet that comes next wait with those behind it.
+func (s *sequencer) hold(now time.Time) {
+	if s.inTurn != nil {
+		s.held[s.next], s.newest = arrival{s.inTurn, now}, s.next
+		s.order.add(s.next)
+		s.inTurn = nil
+	}
+}
+
 // begin lets go of everything.
 func (s *sequencer) begin(next int64) {
-	s.next, s.held, s.order, s.cost, s.ask = next, map[int64]arrival{}, marks{}, 0, nil
+	s.next, s.inTurn, s.held, s.order, s.cost, s.ask = next, nil, map[int64]arrival{}, marks{}, 0, nil
 }
 
 // most is how many bytes may wait.
@@ -97,6 +115,13 @@ func (s *sequencer) most() int {
 
 // pop returns the next packet in order, and whether packets before it are missing for good.
 func (s *sequencer) pop(now time.Time) (p *rtp.Packet, hole, ok bool) {
+	if p = s.inTurn; p != nil {
+		s.inTurn = nil
+		s.cost -= cost(p.Payload)
+		s.next++
+		return p, false, true
+	}
+
 	first, found := s.order.from(s.next)
 	if !found {
 		return nil, false, false

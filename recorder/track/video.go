@@ -29,6 +29,14 @@ var (
 	errParameters = errors.New("parameter set is too large")
 )
 
+// size is how long payloads are together: a frame that is made of them is about as long.
+func size(payloads [][]byte) (bytes int) {
+	for _, payload := range payloads {
+		bytes += len(payload)
+	}
+	return bytes
+}
+
 // VP8: RFC 7741. A frame is the concatenation of the payloads behind their descriptors.
 
 func startsVP8(payload []byte) bool {
@@ -38,7 +46,7 @@ func startsVP8(payload []byte) bool {
 }
 
 func assembleVP8(payloads [][]byte, config *Config) ([]unit, error) {
-	var frame []byte
+	frame := make([]byte, 0, size(payloads))
 	for _, payload := range payloads {
 		var p codecs.VP8Packet
 		part, err := p.Unmarshal(payload)
@@ -123,7 +131,8 @@ func startsH264(payload []byte) bool {
 
 func assembleH264(payloads [][]byte, config *Config) ([]unit, error) {
 	depacketizer := codecs.H264Packet{IsAVC: true}
-	var frame []byte
+	const length = 4 // of a NAL unit
+	frame := make([]byte, 0, size(payloads)+length*len(payloads))
 	for _, payload := range payloads {
 		part, err := depacketizer.Unmarshal(payload)
 		if err != nil {

@@ -52,7 +52,8 @@ var variants = map[string][]string{
 	"opus-stereo":  {"-ac", "2", "-b:a", "48k"},
 	"vp9-profile2": {"-profile:v", "2", "-pix_fmt", "yuv420p10le"},
 	// What a camera sends: 1280×720 at 1.75 Mbit/s.
-	"vp8-camera": {"-b:v", "1750k"},
+	"vp8-camera":  {"-b:v", "1750k"},
+	"h264-camera": {"-b:v", "1750k", "-maxrate", "1750k", "-bufsize", "1750k"},
 	"h264-bframes": {"-profile:v", "main", "-preset", "veryfast", "-tune", "film", "-bf", "2",
 		"-x264-params", "keyint=10:min-keyint=10:scenecut=0:b-adapt=0"},
 }
