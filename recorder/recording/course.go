@@ -33,6 +33,8 @@ type (
 	}
 	// partRecovered is what has become of another recorder's part.
 	partRecovered struct{ part document.Part }
+	// recovered says that a recovery has ended, by what is closed when it has.
+	recovered struct{ which chan struct{} }
 	// saved says that the document has been written as it was then, or could not be.
 	saved struct{ ok bool }
 	// granted is what the bucket has said to a bid, with the recording's document.
@@ -221,6 +223,11 @@ func (c *course) handle(e Event) {
 	case partRecovered:
 		c.amend(known.part)
 		return
+	case recovered:
+		if known.which != c.watch.recovery {
+			return // an earlier one: what the newest one looks for may not have been found yet
+		}
+		e = Recovered{}
 	case timerRan:
 		if !c.timers.due(known) {
 			return

@@ -143,7 +143,7 @@ func (c *course) recover(e Recover) {
 		defer close(done)
 		<-before
 		if c.recoverParts(ctx, now, e) == nil {
-			c.inbox.post(Recovered{})
+			c.inbox.post(recovered{done})
 		}
 	})
 }

@@ -223,3 +223,29 @@ func TestSavingReadsNothing(t *testing.T) {
 		require.True(t, h.goesOn())
 	})
 }
+
+// A recording ends while parts that its document lists are being recovered: what no document lists is looked for all
+// the same before it has ended.
+func TestWhatNoDocumentListsIsLookedForThoughARecoveryIsUnderWay(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		one, two, c := w.recorder("one"), w.recorder("two"), start()
+		killed := one.record(c)
+		pass(10 * time.Second)
+		killed.kill()
+		require.Equal(t, TryAgain, killed.within(soon).Outcome)
+		successor := two.record(c)
+		pass(10 * time.Second)
+		unlisted := w.document(c).File + ".e7.webm"
+		w.bucket.set(func(b *bucket) { b.objects[unlisted] = 1000 })
+
+		two.stop(c)
+		require.Equal(t, Done, successor.within(2*recoveryPatience+soon).Outcome)
+		var keys []string
+		for _, part := range w.document(c).Parts {
+			require.Equal(t, document.Completed, part.State)
+			keys = append(keys, part.Key)
+		}
+		require.Contains(t, keys, unlisted)
+		require.Len(t, keys, 3)
+	})
+}
