@@ -121,7 +121,7 @@ func (d directory) Begun(context.Context, string) ([]string, error) { return nil
 
 func (d directory) Stored(context.Context, string) (map[string]int64, error) { return nil, nil }
 
-// Read, Replace and Tidy are never called, for nothing is ever recovered.
+// Read, Replace and Tidy are never called, for nothing is ever recovered, and there is nothing to sweep.
 func (d directory) Read(context.Context, string, string, []byte, int64) error {
 	return upload.ErrNotFound
 }
@@ -131,3 +131,5 @@ func (d directory) Replace(context.Context, string, string, string, string) (rec
 }
 
 func (d directory) Tidy(context.Context, string) error { return nil }
+
+func (d directory) Sweep(context.Context) error { return nil }

@@ -159,6 +159,8 @@ func (b *bucket) Replace(ctx context.Context, path, name, _, _ string) (recovery
 
 func (b *bucket) Tidy(ctx context.Context, _ string) error { return b.call(ctx) }
 
+func (b *bucket) Sweep(ctx context.Context) error { return b.call(ctx) }
+
 // replacement is a repaired file on its way into the bucket.
 type replacement struct{ storing }
 

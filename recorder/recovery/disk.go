@@ -20,19 +20,28 @@ const (
 	// settleTime is how long nothing must have been written to a file to be taken for finished: ffmpeg outlives a recorder
 	// that is killed by the moment that it takes to close its file.
 	settleTime = 2 * time.Second
+	// sweepInterval is the time between two looks for what nobody will come across.
+	sweepInterval = 10 * time.Minute
 )
 
 // errGrowing says that a file may still be written to.
 var errGrowing = errors.New("the file may still be written to")
 
-// Run stores what recorders that have ended have left on this disk, until ctx is done.
+// Run stores what recorders that have ended have left on this disk, until ctx is done, and sweeps the bucket.
 func (r *Recovery) Run(ctx context.Context) {
 	next := time.NewTimer(settleTime)
 	defer next.Stop()
+	sweeps := time.NewTicker(sweepInterval)
+	defer sweeps.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-sweeps.C:
+			if err := r.Storage.Sweep(ctx); err != nil && ctx.Err() == nil {
+				r.Log.WithError(err).Warn("what recorders that are gone have left in the bucket stays for now")
+			}
+			continue
 		case <-r.jobs.more: // soon, before another recorder makes files of what is in the bucket
 			next.Reset(settleTime)
 			continue

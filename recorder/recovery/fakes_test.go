@@ -110,6 +110,8 @@ func (b *bucket) Replace(_ context.Context, path, name, _, tag string) (Replacem
 	return r, b.call("begin", func() error { return r.check() })
 }
 
+func (b *bucket) Sweep(context.Context) error { return nil }
+
 func (b *bucket) Tidy(_ context.Context, name string) error {
 	return b.call("tidy", func() error {
 		b.tidied = append(b.tidied, name)

@@ -47,6 +47,8 @@ type Storage interface {
 	Replace(ctx context.Context, path, name, container, tag string) (Replacement, error)
 	// Tidy throws away what repairs that were cut off have left beside a file.
 	Tidy(ctx context.Context, name string) error
+	// Sweep removes what recorders that are gone have left, and nobody will come across.
+	Sweep(ctx context.Context) error
 }
 
 // Reasons why parts ended.

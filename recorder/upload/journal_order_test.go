@@ -262,3 +262,39 @@ func TestPartThatComesAtTheLastMomentStays(t *testing.T) {
 	require.ErrorIs(t, err, errMoved)
 	finishesWhole(t, u, storage, file)
 }
+
+// A recorder was taken for dead, went on, and died then: nobody looks for its file any more. What it has left goes, but
+// neither what can be found by a mark, nor what is new.
+func TestWhatNobodyWillComeAcrossIsSwept(t *testing.T) {
+	s, _, storage := bucket(t)
+	file, other := newFile(t), newFile(t)
+	u := s.Begin(file.Name(), testName, "webm")
+	vanish(u)
+	file.grow(t, 1000)
+	require.NoError(t, s.keeper().write(t.Context()))
+	_, err := another(s, "RR_b").Recover(t.Context(), testName, "webm")
+	require.NoError(t, err)
+	file.grow(t, 1000)
+	require.NoError(t, s.keeper().write(t.Context()))
+
+	needed := another(s, "RR_needed")
+	u = needed.Begin(other.Name(), fileName(2), "webm")
+	vanish(u)
+	other.grow(t, 1000)
+	require.NoError(t, needed.keeper().write(t.Context()))
+
+	require.NoError(t, s.Sweep(t.Context()))
+	_, entries := left(t, s)
+	require.Equal(t, 3, entries, "it may be about to be found")
+	long := time.Now().Add(-sweepAge)
+	for _, key := range []string{s.entryKey(1), s.entryKey(2), needed.entryKey(1)} {
+		if _, err := os.Stat(storage.Path(key)); err == nil {
+			require.NoError(t, os.Chtimes(storage.Path(key), long, long))
+		}
+	}
+	require.NoError(t, s.Sweep(t.Context()))
+	_, entries = left(t, s)
+	require.Equal(t, 2, entries, "an entry and its mark")
+	_, err = s.Recover(t.Context(), fileName(2), "webm")
+	require.NoError(t, err)
+}

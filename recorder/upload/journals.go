@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
 	"livekit-recorder/shared/document"
@@ -262,4 +263,38 @@ func (s *S3) discardEntries(ctx context.Context, recorder, mark string) (gone bo
 		return false, err
 	}
 	return true, s.remove(ctx, keys)
+}
+
+// sweepAge is how old the newest entry of a recorder must be that nobody can find, for all of them to be removed: more
+// than clocks differ by, and than an entry and its marks may be apart.
+const sweepAge = 10 * time.Minute
+
+// Sweep removes the entries of recorders of whom no file has a mark, and that have written none for long. They are of
+// files that were recovered while their recorder lived, or whoever recovered the last one has vanished before this.
+func (s *S3) Sweep(ctx context.Context) error {
+	entries, newest, marked := map[string][]string{}, map[string]time.Time{}, map[string]bool{}
+	root, marks := document.Join(s.Directory, journalDirectory), document.Join(s.Directory, markDirectory)
+	err := s.each(ctx, root, func(o listed) {
+		if strings.HasPrefix(o.key, marks) {
+			marked[o.key[strings.LastIndex(o.key, "/")+1:]] = true
+			return
+		}
+		recorder, _, _ := strings.Cut(strings.TrimPrefix(o.key, root), "/")
+		entries[recorder] = append(entries[recorder], o.key)
+		newest[recorder] = later(newest[recorder], o.written)
+	})
+	if err != nil {
+		return err
+	}
+
+	for recorder, keys := range entries {
+		if marked[recorder] || time.Since(newest[recorder]) < sweepAge {
+			continue
+		}
+		if err := s.remove(ctx, keys); err != nil {
+			return err
+		}
+		s.Log.WithFields(logrus.Fields{"of": recorder, "entries": len(keys)}).Info("journal that nobody needs removed")
+	}
+	return nil
 }
