@@ -14,7 +14,7 @@ const (
 	// one less after calmFor.
 	crowded = 0.6
 	calm    = 0.4
-	calmFor = 30 * time.Second
+	calmFor = 5 * time.Second
 )
 
 // threads is how many threads the Go runtime runs at once. While one is enough, a second one only costs: each packet
