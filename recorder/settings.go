@@ -142,8 +142,8 @@ func (r *reader) bytes(name string) int64 {
 	return 0
 }
 
-// recordingsPerCPU leaves half of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take 0.33–0.52,
-// ffmpeg included (`make load`).
+// recordingsPerCPU leaves two thirds of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take some
+// 0.25, ffmpeg included (`make load`). How many key frames may come at once is not measured on slower processors.
 const recordingsPerCPU = 40
 
 // headStart is how long the bucket may take to say who records, and under which name, before recording begins without
