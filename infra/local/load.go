@@ -60,11 +60,13 @@ type loadPlan struct {
 	length time.Duration // of each measurement
 	both   bool          // the floor receives beside the recorder, too
 	env    []string      // of the recorder
+	chart  string        // a file for a chart of it, or none
 }
 
 // readLoadPlan reads it from the environment: PEOPLE says how many there are, one row after the other, MEDIA what they
 // send, SECONDS how long each measurement takes, ENV what else the recorder has in its environment. BESIDE=1 has the floor
-// receive at the same time as the recorder, too, and compares the two: on a machine whose other load changes.
+// receive at the same time as the recorder, too, and compares the two: on a machine whose other load changes. CHART is a
+// file for a chart of the first kind.
 func readLoadPlan() (plan loadPlan, err error) {
 	for field := range strings.SplitSeq(cmp.Or(os.Getenv("PEOPLE"), "1,10,20"), ",") {
 		n, err := strconv.Atoi(field)
@@ -92,6 +94,7 @@ func readLoadPlan() (plan loadPlan, err error) {
 	}
 	plan.both = os.Getenv("BESIDE") != ""
 	plan.env = strings.Fields(os.Getenv("ENV"))
+	plan.chart = os.Getenv("CHART")
 	return plan, nil
 }
 
@@ -120,6 +123,7 @@ func load(ctx context.Context) error {
 
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 		fmt.Fprintln(w, loadHeader)
+		var rows []loadRow
 		for _, kind := range plan.kinds {
 			for _, n := range plan.people {
 				step("%d people, %s", n, kind.name)
@@ -128,11 +132,15 @@ func load(ctx context.Context) error {
 					return err
 				}
 				fmt.Fprintln(w, row.String())
+				rows = append(rows, row)
 			}
 		}
 
 		fmt.Println()
-		return w.Flush()
+		if err := w.Flush(); err != nil || plan.chart == "" {
+			return err
+		}
+		return draw(plan.chart, rows[:len(plan.people)])
 	})
 }
 
