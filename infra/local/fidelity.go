@@ -116,16 +116,16 @@ func playAll(ctx context.Context, bench *fidelity.Bench, cases []fidelity.Case) 
 func table(cases []fidelity.Case, lines []line) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "\n| case\t| parts\t| length\t| A/V at start\t| at end\t| drift a minute\t"+
-		"| gaps\t| frames\t| packets lost\t| ffmpeg errors\t|")
-	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
+		"| gaps\t| publisher's own\t| frames\t| packets lost\t| ffmpeg errors\t|")
+	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
 	var faults []error
 
 	for n, c := range cases {
 		r := lines[n].result
-		fmt.Fprintf(w, "| %s\t| %d\t| %.1f s\t| %s\t| %s\t| %s\t| ± %s\t| %.2f %%\t| %d\t| %d\t|\n",
+		fmt.Fprintf(w, "| %s\t| %d\t| %.1f s\t| %s\t| %s\t| %s\t| ± %s\t| %s\t| %.2f %%\t| %d\t| %d\t|\n",
 			c.Name, r.Parts, r.Duration.Seconds(),
 			signedMS(r.Start), signedMS(r.End), signedMS(r.Drift), strings.TrimPrefix(signedMS(r.Gap), "+"),
-			100*r.Frames, r.Lost, len(r.Complaints))
+			strings.TrimPrefix(signedMS(r.Stood), "+"), 100*r.Frames, r.Lost, len(r.Complaints))
 		for _, fault := range lines[n].faults {
 			faults = append(faults, fmt.Errorf("%s: %s", c.Name, fault))
 		}
