@@ -22,6 +22,7 @@ import (
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
+	"livekit-recorder/recorder/recovery"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -45,6 +46,11 @@ type nobody struct{}
 func (nobody) Receivers() []string { return nil }
 
 func (nobody) Deliver(context.Context, string, document.Recording) error { return nil }
+
+// noBucket is storage that cannot be reached, in which there is nothing to be recovered.
+type noBucket struct{ recovery.Storage }
+
+func (noBucket) Sweep(context.Context) error { return errors.New("no route") }
 
 // unreachable is a queue to which there is no connection.
 func unreachable() *queue.Queue {
@@ -72,6 +78,7 @@ func newRecorder(t *testing.T, root string) (*Recorder, error) {
 		Starts:   unreachable(),
 		Controls: unreachable(),
 		Store:    &ledger.DirStore{Root: t.TempDir()},
+		Storage:  noBucket{},
 		Media:    noMedia{},
 		Disk:     scratch.OS{},
 		Notices:  nobody{},

@@ -17,8 +17,8 @@ const (
 	// largestEntry is how many bytes of files an entry has at most: what has piled up goes into several.
 	largestEntry = 16 << 20
 	// entryTimeout bounds the writing of an entry, beside its size by leastRate, in bytes a second: others wait.
-	entryTimeout = 4 * time.Second
-	leastRate    = 2 << 20
+	entryTimeout = 8 * time.Second
+	leastRate    = 512 << 10
 	// removeTogether is how many entries that nobody needs any more are removed at once, and removeTimeout bounds that.
 	removeTogether = 50
 	removeTimeout  = 10 * time.Second
