@@ -35,6 +35,18 @@ type harness struct {
 
 func newHarness(t *testing.T, maxRecordings int) *harness {
 	t.Helper()
+	h := idleHarness(t, maxRecordings)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { h.Run(ctx, context.Background()) })
+	h.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	t.Cleanup(func() { h.stop() })
+	return h
+}
+
+// idleHarness has a worker that takes nothing off the queues: the test calls it.
+func idleHarness(t *testing.T, maxRecordings int) *harness {
+	t.Helper()
 	client, urls, stopQueues, err := sqs.Local(t.Context(), "starts", "controls")
 	require.NoError(t, err)
 	log := logrus.New()
@@ -56,11 +68,7 @@ func newHarness(t *testing.T, maxRecordings int) *harness {
 			}
 		},
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { h.Run(ctx, context.Background()) })
-	h.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
-	t.Cleanup(func() { h.stop(); stopQueues() })
+	t.Cleanup(stopQueues)
 	return h
 }
 
@@ -402,7 +410,7 @@ func TestMain(m *testing.M) {
 
 // A start that fails again and again ends in the dead-letter queue; before that, it is brought to an end.
 func TestStartThatFailsForTheLastTimeIsGivenUp(t *testing.T) {
-	h := newHarness(t, 2)
+	h := idleHarness(t, 2)
 	given := make(chan string, 1)
 	h.GiveUp = func(_ context.Context, c command.Command, dead bool) error {
 		require.False(t, dead)
