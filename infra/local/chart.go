@@ -53,7 +53,7 @@ func chart(points []point) string {
 	fmt.Fprintf(&s, `<text x="%d" y="%d" text-anchor="end" fill="#57606a">people on one recorder</text>`+"\n", plotRight,
 		chartHeight-10)
 
-	line := func(name, colour string, value func(point) float64) {
+	line := func(name, colour string, below float64, value func(point) float64) {
 		var path []string
 		for _, p := range points {
 			path = append(path, fmt.Sprintf("%.1f %.1f", x(p.people), y(value(p))))
@@ -62,10 +62,10 @@ func chart(points []point) string {
 		last := points[len(points)-1]
 		fmt.Fprintf(&s, `<path d="M%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(path, "L"), colour)
 		fmt.Fprintf(&s, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`+"\n", x(last.people),
-			y(value(last))-10, colour, name)
+			y(value(last))+below, colour, name)
 	}
-	line("recorder", recorderColour, func(p point) float64 { return p.recorder })
-	line("receiving alone", floorRGB, func(p point) float64 { return p.floor })
+	line("recorder", recorderColour, -10, func(p point) float64 { return p.recorder })
+	line("receiving alone", floorRGB, 20, func(p point) float64 { return p.floor })
 	s.WriteString("</svg>\n")
 	return s.String()
 }
