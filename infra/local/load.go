@@ -64,9 +64,9 @@ type loadPlan struct {
 }
 
 // readLoadPlan reads it from the environment: PEOPLE says how many there are, one row after the other, MEDIA what they
-// send, SECONDS how long each measurement takes, ENV what else the recorder has in its environment. BESIDE=1 has the floor
-// receive at the same time as the recorder, too, and compares the two: on a machine whose other load changes. CHART is a
-// file for a chart of the first kind.
+// send, SECONDS how long each measurement takes, ENV what else the recorder has in its environment. BESIDE=1 has the
+// floor receive at the same time as the recorder, too, and compares the two: on a machine whose other load changes.
+// CHART is a file for a chart of the first kind.
 func readLoadPlan() (plan loadPlan, err error) {
 	for field := range strings.SplitSeq(cmp.Or(os.Getenv("PEOPLE"), "1,10,20"), ",") {
 		n, err := strconv.Atoi(field)

@@ -263,8 +263,17 @@ func overlaps(r document.Recording, a, b string) bool {
 		return x.StartedAt.Compare(*y.StartedAt)
 	})
 
-	// A part of a single picture, of which nobody knows how long it was shown, has no length.
-	return len(later) == 2 && (later[1].Overlap > 0 || later[0].Duration == 0 || later[1].Duration == 0)
+	return len(later) == 2 && (later[1].Overlap > 0 || single(later[0]) || single(later[1]))
+}
+
+// single says of a part that it has one picture at most: nobody knows how long that was shown, so it has no length that
+// could be listed as an overlap.
+func single(p document.Part) bool {
+	var frames int64
+	for _, t := range p.Tracks {
+		frames += t.Frames
+	}
+	return p.Duration == 0 && frames <= 1
 }
 
 func keysOf[K cmp.Ordered, V any](m map[K]V) []K {
