@@ -142,9 +142,10 @@ func (r *reader) bytes(name string) int64 {
 	return 0
 }
 
-// recordingsPerCPU leaves two thirds of a processor free: 40 people with 720p30 VP8 of 1.75 Mbit/s and Opus take some
-// 0.25, ffmpeg included (`make load`). How many key frames may come at once is not measured on slower processors.
-const recordingsPerCPU = 40
+// recordingsPerCPU leaves two thirds of a processor free: 60 people with 720p30 VP8 of 1.75 Mbit/s and Opus take 0.29,
+// ffmpeg included (`make load`), and nothing got lost when all their key frames came at once. On slower processors, a
+// recorder that uses too much of them takes no more anyway.
+const recordingsPerCPU = 60
 
 // headStart is how long the bucket may take to say who records, and under which name, before recording begins without
 // it.

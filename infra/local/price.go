@@ -76,7 +76,7 @@ func priceSettings() (a price.Assumed, minutes time.Duration, err error) {
 	a = price.Assumed{
 		CPU:    number("CPU_SECONDS", 0.7),
 		Memory: number("MEMORY_MIB", 5),
-		Most:   int(math.Ceil(number("MAX_RECORDINGS", 40))),
+		Most:   int(math.Ceil(number("MAX_RECORDINGS", 60))),
 		Call:   time.Duration(number("CALL_MINUTES", 60) * float64(time.Minute)),
 		Bits:   cameraBits,
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// settling is how long people have been there before an hour is counted, and what is counted behind their going.
-	settling = 5 * time.Minute
+	// settling is how long people have been there before an hour is counted, and what is counted behind their going. It is
+	// no multiple of what anything is done every so often: chance would decide on which side of its end that comes.
+	settling = 5*time.Minute + 30*time.Second
 	// realPart is the size of the first parts, in bytes (recorder/upload): a camera of 1.75 Mbit/s with its sound fills one
 	// in 77 seconds, a microphone alone, with 40 kbit/s, in 56 minutes. Simulated frames are smaller, so simulated parts
 	// are, too.
@@ -141,6 +142,7 @@ func (r requests) log(t *testing.T) {
 	} {
 		t.Logf("%-40s %8.1f an hour %8.1f once", "all "+what, r.hour.Sum(of), r.once.Sum(of))
 	}
+	t.Logf("%-40s %8.1f an hour %8.1f once", "PUTs beside the journal", r.hour.Sum(notJournal), r.once.Sum(notJournal))
 	t.Logf("%.5f dollars an hour, %.5f once", r.hour.Dollars(), r.once.Dollars())
 }
 
@@ -154,8 +156,8 @@ func TestWhatAnHourAsksOfAWS(t *testing.T) {
 	}{
 		{"one person", "", 1, bounds{journal: 727, parts: 49, puts: 13, gets: 130, sqs: 820}},
 		{"20 people", "", 20, bounds{journal: 37, parts: 49, puts: 13, gets: 130, sqs: 65}},
-		{"one microphone", "audio", 1, bounds{journal: 727, parts: 4, puts: 13, gets: 130, sqs: 820}},
-		{"20 microphones", "audio", 20, bounds{journal: 37, parts: 4, puts: 13, gets: 130, sqs: 65}},
+		{"one microphone", "audio", 1, bounds{journal: 727, parts: 4, puts: 2, gets: 130, sqs: 820}},
+		{"20 microphones", "audio", 20, bounds{journal: 37, parts: 4, puts: 2, gets: 130, sqs: 65}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := hourOf(t, c.people, c.target)
@@ -174,10 +176,12 @@ type bounds struct {
 	sqs     float64
 }
 
-// Those for the coming and going of each recording. Of the PUTs, 14.9 to 16.04 were counted in ten runs: those of the
-// ledger are 4 or 5 for each recording, as its session and its first frame are noted in one write or in two, and those
-// of documents 3.0 to 3.5 on average.
-const mostPutsOnce, mostGetsOnce, mostSQSOnce = 16.5, 32, 8
+// Those for the coming and going of each recording, the journal apart. Of the PUTs, 13 were counted for cameras, and 15
+// for microphones: 4 of the ledger (claimed, seen, left, closed), 4 under .recordings, 3 of documents (reserved,
+// recorded, ended), and those of media. Of the requests of SQS, those that are not made anyway, every so often.
+const mostPutsOnce, mostGetsOnce, mostSQSOnce = 15, 28, 6
+
+func notJournal(o price.Operation) bool { return o.Writes() && o.Of != ".journal" }
 
 func (r requests) within(t *testing.T, most bounds) {
 	t.Helper()
@@ -185,6 +189,9 @@ func (r requests) within(t *testing.T, most bounds) {
 	media := func(o price.Operation) bool { return o.Of == "media" && o.Writes() }
 	puts := func(o price.Operation) bool { return o.Writes() && !rest(o) && !media(o) }
 	queues := func(o price.Operation) bool { return o.Service == price.SQS }
+	single := func(o price.Operation) bool {
+		return queues(o) && o.Call != "ReceiveMessage" && o.Call != "ChangeMessageVisibilityBatch"
+	}
 
 	require.LessOrEqual(t, r.hour.Sum(rest), most.journal)
 	require.LessOrEqual(t, r.hour.Sum(media), most.parts)
@@ -192,9 +199,9 @@ func (r requests) within(t *testing.T, most bounds) {
 	require.LessOrEqual(t, r.hour.Sum(price.Operation.Reads), most.gets)
 	require.LessOrEqual(t, r.hour.Sum(queues), most.sqs)
 
-	require.LessOrEqual(t, r.once.Sum(price.Operation.Writes), float64(mostPutsOnce))
+	require.LessOrEqual(t, r.once.Sum(notJournal), float64(mostPutsOnce))
 	require.LessOrEqual(t, r.once.Sum(price.Operation.Reads), float64(mostGetsOnce))
-	require.LessOrEqual(t, r.once.Sum(queues), float64(mostSQSOnce))
+	require.LessOrEqual(t, r.once.Sum(single), float64(mostSQSOnce))
 
 	// Nothing that is asked of AWS has no price here.
 	for _, o := range price.Operations(r.hour, r.once) {

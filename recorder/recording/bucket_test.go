@@ -33,6 +33,7 @@ type bucket struct {
 	silent  time.Time     // until when there is none
 	calls   int
 	reads   func(key string) error // is asked before anything is read
+	writes  func(key string)       // is told before anything is written
 }
 
 func newBucket(root string) *bucket {
@@ -93,6 +94,9 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, string, error) {
 func (b *bucket) Put(ctx context.Context, key string, body []byte, tag string) (string, error) {
 	if err := b.call(ctx); err != nil {
 		return "", err
+	}
+	if b.writes != nil {
+		b.writes(key)
 	}
 	return b.Store.Put(ctx, key, body, tag)
 }

@@ -247,7 +247,7 @@ func (c *course) handle(e Event) {
 		c.watch.moved = time.Now()
 	case Joined:
 		c.watch.moved = time.Now()
-		c.papers.recording.Session = known.Session
+		c.papers.recording.Session, c.papers.joinedAt = known.Session, time.Now()
 	case FirstFrame:
 		c.papers.began = c.job.all.World.Now().UTC()
 	}

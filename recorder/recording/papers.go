@@ -9,11 +9,18 @@ import (
 )
 
 const (
-	// saveInterval is how often a document is saved in which nothing but numbers has changed.
-	saveInterval = 5 * time.Minute
+	// saveInterval is how often a document is saved in which nothing but numbers has changed, and soundInterval the same
+	// without a picture: little of it changes, and an hour of sound alone is to cost less.
+	saveInterval  = 5 * time.Minute
+	soundInterval = time.Hour
 	// gapInterval is the same if it has another gap. Should its recorder die, the gaps of the last of it are not known.
 	gapInterval = time.Minute
 )
+
+// noteDelay is how long a session that was joined waits for the first report of a track, to be written down with it.
+// Most publish when they join: that is one write of the ledger, and of the document, in place of two and three. Should
+// the recorder die in that time, what it has of a file is found without the document.
+const noteDelay = 2 * time.Second
 
 // saveRetry is how long a document waits that could not be saved: the bucket may refuse it at once, every time.
 const saveRetry = 2 * time.Second
@@ -24,15 +31,15 @@ type papers struct {
 	wanted    string             // the file name that was asked for
 	earlier   []document.Part    // of other owners
 	own       []document.Part
+	joinedAt  time.Time // when the session that it is of was joined
 	began     time.Time // when this recorder's first frame came
 	hold      hold      // what may be written of the document
 
-	saving     bool // a write is under way
-	last       document.Recording
-	lastAt     time.Time
-	noted      string // the session that the ledger knows of
-	notedBegan bool   // the ledger knows when it began
-	full       bool   // no more parts are to begin
+	saving bool // a write is under way
+	last   document.Recording
+	lastAt time.Time
+	noted  sighting // what the ledger knows
+	full   bool     // no more parts are to begin
 }
 
 // hold is what a recorder may write of a document.
@@ -48,6 +55,7 @@ const (
 func (p *papers) granted(r document.Recording, v ledger.Verdict) {
 	session := p.recording.Session
 	p.recording, p.earlier, p.hold = r, r.Parts, all
+	p.last, p.lastAt = r, time.Now() // it was written, or read, just now
 	if v == ledger.Extra {
 		p.hold = ownParts
 	}
@@ -90,10 +98,14 @@ func (p *papers) due(now document.Recording) bool {
 	}
 	interval := saveInterval
 	switch {
+	case now.Epoch == p.last.Epoch && time.Since(p.joinedAt) < noteDelay && !p.reported():
+		return false
 	case differ(now, p.last):
 		return true
 	case longGaps(now) != longGaps(p.last):
 		interval = gapInterval
+	case !pictured(now):
+		interval = soundInterval
 	}
 	return len(now.Parts) > 0 && time.Since(p.lastAt) >= interval
 }
@@ -101,7 +113,7 @@ func (p *papers) due(now document.Recording) bool {
 func (p *papers) written(ok bool) {
 	p.saving = false
 	if !ok { // it is due again
-		p.last, p.noted, p.notedBegan = document.Recording{}, "", false
+		p.last, p.noted = document.Recording{}, sighting{}
 	}
 }
 
@@ -113,6 +125,18 @@ func differ(a, b document.Recording) bool {
 		!slices.EqualFunc(a.Parts, b.Parts, func(a, b document.Part) bool {
 			return a.State == b.State && a.Key == b.Key && len(a.Tracks) == len(b.Tracks)
 		})
+}
+
+// reported says whether anything is known of a track of this recorder's.
+func (p *papers) reported() bool {
+	return slices.ContainsFunc(p.ours(), func(part document.Part) bool { return len(part.Tracks) > 0 })
+}
+
+// pictured says whether a recording has a picture.
+func pictured(r document.Recording) bool {
+	return slices.ContainsFunc(r.Parts, func(part document.Part) bool {
+		return slices.ContainsFunc(part.Tracks, func(t document.TrackReport) bool { return t.Kind == "video" })
+	})
 }
 
 // longGaps counts the gaps of a second and more: should the recorder die, whoever recovers the part must know of them.

@@ -115,22 +115,23 @@ func follows(there document.Recording, epoch int, own []document.Part) bool {
 	})
 }
 
-// sighting is what the ledger has not been told yet.
+// sighting is what an owner tells the ledger.
 type sighting struct {
 	session string
-	began   time.Time
+	began   time.Time // when the first frame came
 }
 
 func (s sighting) news() bool { return s.session != "" || !s.began.IsZero() }
 
 // unseen returns what the ledger has not been told yet.
 func (p *papers) unseen() (s sighting) {
-	if p.recording.Session != p.noted {
-		s.session, p.noted = p.recording.Session, p.recording.Session
+	if p.recording.Session != p.noted.session {
+		s.session = p.recording.Session
 	}
-	if !p.notedBegan {
-		s.began, p.notedBegan = p.began, !p.began.IsZero()
+	if p.noted.began.IsZero() {
+		s.began, p.noted.began = p.began, p.began
 	}
+	p.noted.session = p.recording.Session
 	return s
 }
 

@@ -175,31 +175,70 @@ func TestARunningDocumentIsSavedWhenSomebodyMustKnow(t *testing.T) {
 		one.record(c)
 		pass(10 * time.Second)
 		began := w.document(c).UpdatedAt
-		pass(saveInterval - 20*time.Second)
+		pass(soundInterval - 20*time.Second)
 		require.Equal(t, began, w.document(c).UpdatedAt, "nothing has changed but numbers")
 		pass(20 * time.Second)
 		require.Greater(t, w.document(c).UpdatedAt, began)
 	})
 }
 
-func TestGapsAreSavedOnceAMinute(t *testing.T) {
-	gap := document.Gap{Length: 2}
-	with := func(gaps int) document.Recording {
-		r := document.Recording{ID: "R1", State: document.Active}
-		part := document.Part{Key: "k", State: document.Active, Tracks: []document.TrackReport{{SID: "T"}}}
-		for range gaps {
-			part.Tracks[0].Gaps = append(part.Tracks[0].Gaps, gap)
+// Most publish when they join: a write for the session, and another one for the part, would be one too many.
+func TestASessionIsWrittenDownWithItsFirstPart(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		written := map[string]*atomic.Int32{".ledger/room/alice.json": {}, ledger.DocumentKey("room/alice"): {}}
+		w.bucket.writes = func(key string) {
+			if count := written[key]; count != nil {
+				count.Add(1)
+			}
 		}
-		r.Parts = []document.Part{part}
-		return r
+		c := start()
+		h := w.recorder("one").record(c)
+		pass(10 * time.Second)
+		require.True(t, h.goesOn())
+		require.NotEmpty(t, w.document(c).Session)
+		require.Equal(t, int32(2), written[".ledger/room/alice.json"].Load(), "claimed, seen")
+		require.Equal(t, int32(2), written[ledger.DocumentKey("room/alice")].Load(), "claimed, recorded")
+	})
+}
+
+// Somebody may join, and publish nothing for long: others must know of the session all the same.
+func TestASessionWithoutAFrameIsWrittenDownSoon(t *testing.T) {
+	r := document.Recording{ID: "R1", State: document.Requested}
+	p := papers{hold: all, last: r}
+	r.Session = "S1"
+	p.joinedAt = time.Now()
+	require.False(t, p.due(r), "the first frame may come at any moment")
+	p.joinedAt = time.Now().Add(-noteDelay)
+	require.True(t, p.due(r))
+
+	p.joinedAt = time.Now()
+	p.own = running("audio", 0).Parts
+	require.True(t, p.due(r), "it has come")
+}
+
+// running is a document with a track of that kind, which has so many gaps of two seconds.
+func running(kind string, gaps int) document.Recording {
+	track := document.TrackReport{SID: "T", Kind: kind}
+	for range gaps {
+		track.Gaps = append(track.Gaps, document.Gap{Length: 2})
 	}
-	p := papers{hold: all, last: with(0), lastAt: time.Now().Add(-gapInterval + 5*time.Second)}
-	require.False(t, p.due(with(1)))
-	p.lastAt = time.Now().Add(-gapInterval)
-	require.True(t, p.due(with(1)))
-	require.False(t, p.due(with(0)))
-	p.lastAt = time.Now().Add(-saveInterval)
-	require.True(t, p.due(with(0)))
+	part := document.Part{Key: "k", State: document.Active, Tracks: []document.TrackReport{track}}
+	return document.Recording{ID: "R1", State: document.Active, Parts: []document.Part{part}}
+}
+
+func TestNumbersAreSavedSeldomAndGapsOnceAMinute(t *testing.T) {
+	const nearly = -5 * time.Second
+	for kind, seldom := range map[string]time.Duration{"video": saveInterval, "audio": soundInterval} {
+		p := papers{hold: all, last: running(kind, 0)}
+		due := func(now document.Recording, since time.Duration) bool {
+			p.lastAt = time.Now().Add(-since)
+			return p.due(now)
+		}
+		require.False(t, due(running(kind, 1), gapInterval+nearly), kind)
+		require.True(t, due(running(kind, 1), gapInterval), kind)
+		require.False(t, due(running(kind, 0), seldom+nearly), kind)
+		require.True(t, due(running(kind, 0), seldom), kind)
+	}
 }
 
 // byParticipant is the stop of everything of alice.
