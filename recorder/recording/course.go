@@ -248,6 +248,9 @@ func (c *course) handle(e Event) {
 	case Joined:
 		c.watch.moved = time.Now()
 		c.papers.recording.Session, c.papers.joinedAt = known.Session, time.Now()
+	case PartsFail:
+		known.Everywhere = c.papers.fruitless()
+		e = known
 	case FirstFrame:
 		c.papers.began = c.job.all.World.Now().UTC()
 	}

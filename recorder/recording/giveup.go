@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// deadLetterPatience is how long a recording's document must not have changed for its recorder to be taken for gone:
-	// while something is recorded, it is saved every saveInterval, if the bucket takes it.
-	deadLetterPatience = 3 * saveInterval
+	// deadLetterPatience is how often a recording's document may have missed being saved before its recorder is taken for
+	// gone.
+	deadLetterPatience = 3
 	// startPatience is how much longer than its participant is waited for a start may take that has no document yet.
 	startPatience = 3 * time.Minute
 )
@@ -70,7 +70,7 @@ func (r *Recordings) Bury(ctx context.Context, start command.Command) error {
 		}
 	case err != nil:
 		return fmt.Errorf("find recording: %w", err)
-	case there.State == document.Active && r.World.Now().Sub(there.UpdatedAt) < deadLetterPatience:
+	case there.State == document.Active && r.World.Now().Sub(there.UpdatedAt) < deadLetterPatience*refresh(there):
 		return ErrAlive
 	}
 	return r.GiveUp(ctx, start)

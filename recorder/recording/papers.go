@@ -12,7 +12,7 @@ const (
 	// saveInterval is how often a document is saved in which nothing but numbers has changed, and soundInterval the same
 	// without a picture: little of it changes, and an hour of sound alone is to cost less.
 	saveInterval  = 5 * time.Minute
-	soundInterval = time.Hour
+	soundInterval = 40 * time.Minute
 	// gapInterval is the same if it has another gap. Should its recorder die, the gaps of the last of it are not known.
 	gapInterval = time.Minute
 )
@@ -80,6 +80,18 @@ func (p *papers) filling() bool {
 	return p.full && !before
 }
 
+// fruitless says that this recorder, and the owners before it, mostOwners in all, have begun no part that came to
+// anything: no recorder can write down what is sent.
+func (p *papers) fruitless() bool {
+	since := p.recording.Epoch - mostOwners
+	return since >= 0 && !slices.ContainsFunc(slices.Concat(p.earlier, p.ours()), func(part document.Part) bool {
+		return part.State != document.Failed && document.EpochOf(p.recording.File, part.Key) > since
+	})
+}
+
+// mostOwners is how many owners in a row may fail to write anything before a recording ends.
+const mostOwners = 10
+
 // ours are this recorder's parts that have a name.
 func (p *papers) ours() []document.Part {
 	return slices.DeleteFunc(slices.Clone(p.own), func(part document.Part) bool { return part.Key == "" })
@@ -96,16 +108,16 @@ func (p *papers) due(now document.Recording) bool {
 	if p.hold == nothing || p.saving || failed && time.Since(p.lastAt) < saveRetry {
 		return false
 	}
-	interval := saveInterval
 	switch {
 	case now.Epoch == p.last.Epoch && time.Since(p.joinedAt) < noteDelay && !p.reported():
 		return false
 	case differ(now, p.last):
 		return true
-	case longGaps(now) != longGaps(p.last):
+	}
+
+	interval := refresh(now)
+	if longGaps(now) != longGaps(p.last) {
 		interval = gapInterval
-	case !pictured(now):
-		interval = soundInterval
 	}
 	return len(now.Parts) > 0 && time.Since(p.lastAt) >= interval
 }
@@ -132,11 +144,15 @@ func (p *papers) reported() bool {
 	return slices.ContainsFunc(p.ours(), func(part document.Part) bool { return len(part.Tracks) > 0 })
 }
 
-// pictured says whether a recording has a picture.
-func pictured(r document.Recording) bool {
-	return slices.ContainsFunc(r.Parts, func(part document.Part) bool {
+// refresh is how often a document is saved although nothing but numbers has changed.
+func refresh(r document.Recording) time.Duration {
+	pictured := slices.ContainsFunc(r.Parts, func(part document.Part) bool {
 		return slices.ContainsFunc(part.Tracks, func(t document.TrackReport) bool { return t.Kind == "video" })
 	})
+	if pictured {
+		return saveInterval
+	}
+	return soundInterval
 }
 
 // longGaps counts the gaps of a second and more: should the recorder die, whoever recovers the part must know of them.

@@ -199,7 +199,7 @@ func TestADeadLetterGetsAFinalDocument(t *testing.T) {
 		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive)
 		killed.kill()
 		require.Equal(t, TryAgain, killed.within(soon).Outcome)
-		pass(deadLetterPatience - 10*time.Second)
+		pass(deadLetterPatience*soundInterval - 10*time.Second)
 		require.ErrorIs(t, two.Bury(t.Context(), c), ErrAlive, "its recorder may be about to say that it lives")
 		pass(10 * time.Second)
 		require.NoError(t, two.Bury(t.Context(), c))
@@ -237,7 +237,7 @@ func TestADeadLetterWhoseRecordingIsWaitedForIsNotBuried(t *testing.T) {
 func TestADeadLetterWhoseRecordingIsQuarantinedIsNotBuried(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), start()
-		one.Policy.StartTimeout = deadLetterPatience
+		one.Policy.StartTimeout = deadLetterPatience * soundInterval
 		w.killed(c, 1, 5, false)
 		require.Equal(t, Elsewhere, w.recorder("early").recordAgain(c, 6, false).within(soon).Outcome)
 		pass(2*ledger.Pause(2) + one.Policy.StartTimeout + startPatience - time.Second)

@@ -155,8 +155,8 @@ type (
 	FirstFrame struct{}
 	// CannotRecord is a track with a codec that cannot be recorded.
 	CannotRecord struct{ MIME string }
-	// PartsFail says that parts could not be written, again and again.
-	PartsFail struct{}
+	// PartsFail says that parts could not be written, again and again. Nor could earlier owners if it is Everywhere.
+	PartsFail struct{ Everywhere bool }
 	// TooManyParts says that the participant's tracks change so often that there would be too many parts.
 	TooManyParts struct{}
 

@@ -24,10 +24,6 @@ const (
 	reasonDuplicate   = "already being recorded as "
 )
 
-// maxOwners is the epoch from which on a recording ends whose files cannot be written: so many recorders, or attempts
-// of them, have had it, for whatever reason they gave it back. Before, another recorder's disk may be better.
-const maxOwners = 10
-
 // begin is the beginning of every recording, for a session if the start speaks of one.
 func begin(p Policy, session string) (State, []Effect) {
 	s := State{Phase: Waiting, Presence: NeverSeen}
@@ -199,13 +195,13 @@ func (m *move) stands(s ledger.Standing) {
 
 // endings are the events that end a recording wherever it is.
 func (m *move) endings(e Event) {
-	switch e.(type) {
+	switch e := e.(type) {
 	case RoomClosed:
 		if m.state.Presence == Present { // the server closes rooms that stay empty, which ends nothing
 			m.close(m.ending(reasonRoomClosed, true))
 		}
-	case PartsFail: // another recorder's disk may be better, unless many have tried
-		if m.state.Epoch < maxOwners {
+	case PartsFail: // another recorder's disk may be better
+		if !e.Everywhere {
 			m.handBack(reasonWriting)
 			return
 		}
