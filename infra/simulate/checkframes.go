@@ -167,7 +167,7 @@ func (f *fleet) checkWanted(p *person, w wish, places map[frameKey][]place, resu
 	missing := map[string][]time.Time{}
 	f.frames(p, w.target, w.from.Add(startWithin), w.until.Add(-endMargin), func(s *source, frame sent) {
 		first := s.frames[0].number == frame.number || frame.at.Sub(s.session.joined) < startWithin
-		if first || f.quarantined(p.identity, frame.at) {
+		if first || f.quarantined(p.identity, frame.at) || f.observed(p.identity, frame.at) {
 			return
 		}
 		result.Checked++

@@ -24,7 +24,8 @@
 //	no-overwrite, no-lost-frame        nobody writes over a file without having looked, and no frame is gone by that
 //	no-dropped-file                    no file is removed from a disk whose frames are not in the bucket
 //	exactly-once, right-person         every frame is in one file, but for overlaps that the document lists
-//	calm-is-recorded                   who is surely wanted is recorded, from 90 s after a disturbance to 15 s before one
+//	calm-is-recorded                   who is surely wanted is recorded, from 90 s after a disturbance to 15 s before one,
+//	                                   unless a recorder has turned them away because it observes suspects
 //	stops-are-obeyed                   who is surely not wanted is not recorded
 //	failed-only-with-disk              a part is lost only with its disk
 //	notices, notice-after-file         everybody is told of every recording, when its files are there

@@ -15,9 +15,24 @@ type journal struct {
 	mu    sync.Mutex
 	began time.Time
 	lines []string
+	// turnedAway is when recorders have turned people away who are not suspect, because of others who are.
+	turnedAway map[string][]time.Time
 }
 
-func newJournal() *journal { return &journal{began: time.Now()} }
+func newJournal() *journal { return &journal{began: time.Now(), turnedAway: map[string][]time.Time{}} }
+
+// away is when recorders have turned a person away for the sake of suspects.
+func (j *journal) away(who string) []time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.turnedAway[who])
+}
+
+func (j *journal) turnAway(who string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.turnedAway[who] = append(j.turnedAway[who], time.Now())
+}
 
 // note writes a line of the world's own.
 func (j *journal) note(who, format string, args ...any) { j.add(who, "", fmt.Sprintf(format, args...)) }
@@ -78,6 +93,9 @@ func (h *hook) Fire(e *logrus.Entry) error {
 	slices.Sort(names)
 	for _, name := range names {
 		fmt.Fprintf(&text, " %s=%v", name, e.Data[name])
+	}
+	if company, said := e.Data["company"].(int); said && company == 0 {
+		h.journal.turnAway(fmt.Sprint(e.Data["participant"]))
 	}
 	h.journal.add(h.process.name, e.Level.String()[:4], text.String())
 	return nil

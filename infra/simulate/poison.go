@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"time"
 
 	"livekit-recorder/shared/document"
@@ -80,6 +81,15 @@ func (f *fleet) checkPoison(e evidence) {
 			f.violate("poison-is-quarantined", "%s of %s is given up", id, r.Participant)
 		}
 	}
+}
+
+// observed says whether somebody who is not suspect may have to wait at a time, because the suspects on a recorder must
+// have lived for a while before it takes others: it may be the only one. Seed 110420 had three recorders killed; the
+// fourth got all messages 34 seconds after it had been started, and took those who were not suspect 61 seconds later.
+func (f *fleet) observed(who string, at time.Time) bool {
+	return slices.ContainsFunc(f.journal.away(who), func(away time.Time) bool {
+		return at.After(away) && at.Before(away.Add(ledger.Observation+startWithin))
+	})
 }
 
 // quarantined says whether a person may be in quarantine at a time, by the recorders that have died until then: those
