@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,13 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/bombsimon/logrusr/v4"
 	"github.com/livekit/protocol/logger"
 	"github.com/livekit/protocol/utils/guid"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/check"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/notify"
 	"livekit-recorder/recorder/protection"
@@ -30,15 +31,12 @@ import (
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/recorder/service"
 	"livekit-recorder/shared/queue"
+	"livekit-recorder/shared/version"
 )
 
 func main() {
 	if len(os.Args) > 1 {
-		if err := subcommand(os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, "recorder:", err)
-			os.Exit(2)
-		}
-		return
+		os.Exit(subcommand(os.Args[1:], os.Stdout))
 	}
 
 	log := logrus.New()
@@ -46,18 +44,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
-	if err := run(ctx, log); err != nil {
+	switch err := run(ctx, log); {
+	case errors.Is(err, check.ErrWrong): // which has been logged
+		os.Exit(1)
+	case err != nil:
 		log.WithError(err).Error("recorder failed")
 		os.Exit(1)
 	}
-}
-
-// subcommand does what is no service.
-func subcommand(args []string) error {
-	if args[0] != "compose" {
-		return fmt.Errorf("unknown argument %q: without arguments this is the service, see also recorder compose -h", args[0])
-	}
-	return printComposition(args[1:], os.Stdout)
 }
 
 func run(ctx context.Context, log *logrus.Logger) error {
@@ -68,26 +61,33 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	log.SetLevel(s.logLevel)
 	name := guid.New("RR_")
 	entry := log.WithField("recorder", name)
+	entry.WithFields(logrus.Fields{"version": version.Version(), "commit": version.Commit()}).Info("recorder starts")
 	lksdk.SetLogger(logger.LogRLogger(logrusr.New(sdkLog(log))))
 
+	aws, err := loadAWS(ctx, s)
+	if err != nil {
+		return err
+	}
+	liveKitKeys := s.liveKit.keys.Open(aws, entry)
+	without, err := check.Start(ctx, checks(s, liveKitKeys, aws), entry)
+	if ctx.Err() != nil {
+		return nil // it was ended before it had begun
+	}
+	if err != nil {
+		return err
+	}
 	ffmpeg, err := probe(ctx, s.ffmpeg, entry)
 	if err != nil {
 		return err
 	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.storage.region),
-		config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
-	if err != nil {
-		return fmt.Errorf("configure AWS SDK: %w", err)
-	}
 
 	var recorder *service.Recorder // is there before any room is joined
 	pool := &room.Pool{
-		URL:       s.liveKit.url,
-		APIKey:    s.liveKit.key,
-		APISecret: s.liveKit.secret,
-		Name:      name,
-		Log:       entry,
-		OnStop:    func(recording string) { recorder.Look(recording) },
+		URL:    s.liveKit.url,
+		Keys:   liveKitKeys,
+		Name:   name,
+		Log:    entry,
+		OnStop: func(recording string) { recorder.Look(recording) },
 	}
 	limits := readLimits(ctx, &s, entry)
 	cpu := &cpuMeter{processors: limits.processors}
@@ -99,7 +99,16 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		"maxRecordings": s.limits.maxRecordings,
 		"processors":    cpu.processors,
 	}).Info("recorder ready")
-	return serve(ctx, s, recorder, pool, cpu, entry)
+	return serve(ctx, s, recorder, pool, cpu, without, entry)
+}
+
+func loadAWS(ctx context.Context, s settings) (aws.Config, error) {
+	config, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.storage.region),
+		config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
+	if err != nil {
+		return config, fmt.Errorf("configure AWS SDK: %w", err)
+	}
+	return config, nil
 }
 
 func probe(ctx context.Context, path string, log logrus.FieldLogger) (mux.FFmpeg, error) {
@@ -131,9 +140,8 @@ func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) contai
 
 func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
 	log logrus.FieldLogger) (*service.Recorder, error) {
-	queues := sqs.NewFromConfig(aws)
 	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle), log)
-	notifier, err := notify.New(s.webhooks, s.liveKit.key, s.liveKit.secret, log)
+	notifier, err := notify.New(s.webhooks, pool.Keys, log)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +155,8 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 		StopTimeout:   s.limits.stopTimeout,
 	}, service.World{
 		Rooms:    rooms{pool},
-		Starts:   &queue.Queue{Client: queues, URL: s.startQueue},
-		Controls: &queue.Queue{Client: queues, URL: s.controlQueue},
+		Starts:   queue.Open(aws, s.startQueue),
+		Controls: queue.Open(aws, s.controlQueue),
 		Store:    store,
 		Storage:  storage,
 		Media:    media{ffmpeg},
@@ -162,7 +170,7 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 
 // serve works until ctx is done and everything is handed over or stored. What only watches goes on until then.
 func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *room.Pool, cpu *cpuMeter,
-	log logrus.FieldLogger) error {
+	without []check.Check, log logrus.FieldLogger) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { cpu.Run(watching) })
@@ -170,6 +178,7 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 		watchers.Go(func() { newThreads(cpu.processors).Run(watching) })
 	}
 	watchers.Go(func() { pool.Probe(watching) })
+	watchers.Go(func() { check.Later(watching, without, log) })
 	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
 	if s.ecs.agent != "" {
 		task := &protection.Task{Agent: s.ecs.agent, Running: recorder.Recordings.Running, Log: log}

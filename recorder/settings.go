@@ -15,11 +15,12 @@ import (
 	"livekit-recorder/recorder/recording"
 	"livekit-recorder/recorder/worker"
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/keys"
 )
 
 // settings are the environment, read once.
 type settings struct {
-	liveKit                  credentials
+	liveKit                  liveKitSettings
 	storage                  storageSettings
 	ecs                      ecsSettings
 	policy                   recording.Policy
@@ -37,8 +38,11 @@ type goRuntime struct {
 	memory  bool // GOMEMLIMIT
 }
 
-// credentials are those of the LiveKit server.
-type credentials struct{ url, key, secret string }
+// liveKitSettings say where the LiveKit server is, and where its API keys are.
+type liveKitSettings struct {
+	url  string
+	keys keys.Source
+}
 
 // storageSettings say where files go, and how they are called.
 type storageSettings struct {
@@ -157,10 +161,9 @@ const connectPatience = 15 * time.Second
 func readSettings() (settings, error) {
 	r := &reader{}
 	s := settings{
-		liveKit: credentials{
-			url:    r.url("LIVEKIT_URL", r.required("LIVEKIT_URL"), "ws", "wss"),
-			key:    r.required("LIVEKIT_API_KEY"),
-			secret: r.required("LIVEKIT_API_SECRET"),
+		liveKit: liveKitSettings{
+			url:  r.url("LIVEKIT_URL", r.required("LIVEKIT_URL"), "ws", "wss"),
+			keys: r.keys(),
 		},
 		storage:      r.storage(),
 		ecs:          ecsSettings{agent: os.Getenv("ECS_AGENT_URI"), metadata: os.Getenv("ECS_CONTAINER_METADATA_URI_V4")},
@@ -199,6 +202,12 @@ func readSettings() (settings, error) {
 
 	s.logLevel = level
 	return s, errors.Join(r.faults...)
+}
+
+func (r *reader) keys() keys.Source {
+	source, faults := keys.ReadSource(os.Getenv)
+	r.faults = append(r.faults, faults...)
+	return source
 }
 
 func (r *reader) storage() storageSettings {

@@ -14,10 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/keys"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
@@ -31,7 +31,7 @@ const sendTimeout = 8 * time.Second
 
 // Config is what the handler works with.
 type Config struct {
-	Keys       auth.KeyProvider  // of LiveKit: they sign webhooks and tokens
+	Keys       *keys.Keys        // of LiveKit: they sign webhooks and tokens
 	Starts     *queue.Queue      // takes start commands
 	Controls   *queue.Queue      // takes stop commands
 	Documents  *ledger.Documents // nil without a bucket: recordings cannot be looked at then

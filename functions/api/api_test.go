@@ -21,6 +21,7 @@ import (
 
 	"livekit-recorder/infra/local/sqs"
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/keys"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
@@ -46,7 +47,7 @@ func newService(t *testing.T) (s service, stopQueues func()) {
 	require.NoError(t, err)
 
 	return serve(Config{
-		Keys:       auth.NewSimpleKeyProvider(key, secret),
+		Keys:       keys.Fixed(keys.Key{ID: key, Secret: secret}, keys.Key{}),
 		Starts:     &queue.Queue{Client: client, URL: urls[0]},
 		Controls:   &queue.Queue{Client: client, URL: urls[1]},
 		Documents:  &ledger.Documents{Store: &ledger.DirStore{Root: filepath.Join(t.TempDir(), "bucket")}},

@@ -73,7 +73,7 @@ type listAnswer struct {
 }
 
 func (a *api) list(ctx context.Context, r request) (int, any, error) {
-	who, err := a.reader(r)
+	who, err := a.reader(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}

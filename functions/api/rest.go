@@ -40,7 +40,7 @@ func (s startRequest) command(received time.Time) command.Command {
 }
 
 func (a *api) start(ctx context.Context, r request) (int, any, error) {
-	who, err := a.authorise(r)
+	who, err := a.authorise(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -100,7 +100,7 @@ type stopRequest struct {
 }
 
 func (a *api) stop(ctx context.Context, r request) (int, any, error) {
-	who, err := a.authorise(r)
+	who, err := a.authorise(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -156,7 +156,7 @@ func (a *api) name(ctx context.Context, c *command.Command, id string) error {
 }
 
 func (a *api) get(ctx context.Context, r request) (int, any, error) {
-	who, err := a.reader(r)
+	who, err := a.reader(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -172,8 +172,8 @@ func (a *api) get(ctx context.Context, r request) (int, any, error) {
 }
 
 // reader is a caller to whom documents may be shown.
-func (a *api) reader(r request) (caller, error) {
-	who, err := a.authorise(r)
+func (a *api) reader(ctx context.Context, r request) (caller, error) {
+	who, err := a.authorise(ctx, r)
 	if err != nil {
 		return caller{}, err
 	}

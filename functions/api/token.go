@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v3"
 	"github.com/go-jose/go-jose/v3/jwt"
 	"github.com/livekit/protocol/auth"
+
+	"livekit-recorder/shared/keys"
 )
 
 // leeway is by how much the clock of whoever has signed a token may differ from ours: what LiveKit's own servers
@@ -26,9 +29,32 @@ var (
 	errNotReadable = errors.New("has claims that cannot be read")
 )
 
+// verified returns what a token grants. What says that it is not accepted begins with subject. Nobody is told so because
+// the keys have just been changed, or cannot be read: a signature that is by none of those known makes them be read
+// again, and if that fails, the caller is to try again.
+func (a *api) verified(ctx context.Context, subject, token string) (*auth.ClaimGrants, error) {
+	known, err := a.Keys.Known(ctx)
+	if err != nil {
+		return nil, unavailable("signatures cannot be checked, try again", err)
+	}
+	grants, err := verify(known.Accepted(time.Now()), token, time.Now())
+	if errors.Is(err, errForeignKey) || errors.Is(err, errSignature) {
+		again, readErr := a.Keys.Again(ctx)
+		if readErr != nil {
+			return nil, unavailable("signatures cannot be checked, try again", readErr)
+		}
+		grants, err = verify(again.Accepted(time.Now()), token, time.Now())
+	}
+
+	if err != nil {
+		return nil, unauthenticated(subject + " " + err.Error())
+	}
+	return grants, nil
+}
+
 // verify checks who has signed a token, and that it is in force. It is stricter than LiveKit's own verifier, which
 // takes any HMAC algorithm, and tokens that never expire.
-func verify(keys auth.KeyProvider, token string, now time.Time) (*auth.ClaimGrants, error) {
+func verify(by []keys.Key, token string, now time.Time) (*auth.ClaimGrants, error) {
 	if strings.Count(token, ".") != 2 { // a signature in JSON, of which there can be several, is no token of LiveKit's
 		return nil, errNoToken
 	}
@@ -44,15 +70,21 @@ func verify(keys auth.KeyProvider, token string, now time.Time) (*auth.ClaimGran
 	if err := parsed.UnsafeClaimsWithoutVerification(&unverified); err != nil {
 		return nil, errNoToken
 	}
-	secret := keys.GetSecret(unverified.Issuer)
-	if secret == "" {
-		return nil, errForeignKey
-	}
 
 	var claims jwt.Claims
 	var grants auth.ClaimGrants
-	err = parsed.Claims([]byte(secret), &claims, &grants)
+	err = errForeignKey
+	for _, key := range by { // both may have the same id
+		if key.ID == "" || key.ID != unverified.Issuer {
+			continue
+		}
+		if err = parsed.Claims([]byte(key.Secret), &claims, &grants); !errors.Is(err, jose.ErrCryptoFailure) {
+			break
+		}
+	}
 	switch {
+	case errors.Is(err, errForeignKey):
+		return nil, err
 	case errors.Is(err, jose.ErrCryptoFailure):
 		return nil, errSignature
 	case err != nil:
@@ -72,16 +104,16 @@ type caller struct {
 
 // authorise checks the caller's LiveKit access token: it must be ours, in force, and grant roomRecord. The times in
 // tokens are of the time of day, whatever clock orders commands.
-func (a *api) authorise(r request) (caller, error) {
+func (a *api) authorise(ctx context.Context, r request) (caller, error) {
 	scheme, token, ok := strings.Cut(r.authorization, " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return caller{}, unauthenticated("the Authorization header must be Bearer and a LiveKit access token")
 	}
 
-	grants, err := verify(a.Keys, strings.TrimSpace(token), time.Now())
+	grants, err := a.verified(ctx, "the token", strings.TrimSpace(token))
 	switch {
 	case err != nil:
-		return caller{}, unauthenticated("the token " + err.Error())
+		return caller{}, err
 	case grants.Video == nil || !grants.Video.RoomRecord:
 		return caller{}, forbidden("", "the token does not grant roomRecord")
 	}

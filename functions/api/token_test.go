@@ -13,6 +13,7 @@ import (
 
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/keys"
 )
 
 // sign makes any token that whoever has the secret could make.
@@ -73,17 +74,17 @@ func TestTokensAreJudgedByTheirTimesAndAlgorithm(t *testing.T) {
 		"very many dots":     {string(make([]byte, 1000)) + "....", errNoToken},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := verify(auth.NewSimpleKeyProvider(key, secret), c.token, noon.Truncate(time.Second))
+			_, err := verify([]keys.Key{{ID: key, Secret: secret}}, c.token, noon.Truncate(time.Second))
 			require.ErrorIs(t, err, c.err)
 		})
 	}
-	_, err := verify(auth.NewSimpleKeyProvider(key, secret+"x"), hs256(good), noon)
+	_, err := verify([]keys.Key{{ID: key, Secret: secret + "x"}}, hs256(good), noon)
 	require.ErrorIs(t, err, errSignature)
 }
 
 // LiveKit's own token maker and ours must agree, or nobody could call.
 func TestTokensOfLiveKitAreRead(t *testing.T) {
-	grants, err := verify(auth.NewSimpleKeyProvider(key, secret), token(t, nil), time.Now())
+	grants, err := verify([]keys.Key{{ID: key, Secret: secret}}, token(t, nil), time.Now())
 	require.NoError(t, err)
 	require.True(t, grants.Video.RoomRecord)
 }
@@ -202,7 +203,7 @@ func FuzzTokens(f *testing.F) {
 	f.Add(header + "." + base64.RawURLEncoding.EncodeToString(claims) + ".")
 	f.Add(`{"payload":"","signatures":[]}`)
 	f.Fuzz(func(t *testing.T, token string) {
-		_, err := verify(auth.NewSimpleKeyProvider(key, secret), token, noon)
+		_, err := verify([]keys.Key{{ID: key, Secret: secret}}, token, noon)
 		require.Error(t, err, "nobody has signed it")
 	})
 }

@@ -22,7 +22,7 @@ const recorderPrefix = "participant-recorder-"
 // webhook takes LiveKit's events. Everything that is no concern of ours is answered with 200: LiveKit would only send
 // it again.
 func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
-	event, err := a.eventOf(r)
+	event, err := a.eventOf(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -47,10 +47,10 @@ func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
 }
 
 // eventOf reads a webhook whose signature is right: a token like those of REST calls, that has the body's hash.
-func (a *api) eventOf(r request) (*livekit.WebhookEvent, error) {
-	signed, err := verify(a.Keys, r.authorization, time.Now())
+func (a *api) eventOf(ctx context.Context, r request) (*livekit.WebhookEvent, error) {
+	signed, err := a.verified(ctx, "the webhook's token", r.authorization)
 	if err != nil {
-		return nil, unauthenticated("the webhook's token " + err.Error())
+		return nil, err
 	}
 	sum := sha256.Sum256(r.body)
 	if signed.Sha256 != base64.StdEncoding.EncodeToString(sum[:]) {

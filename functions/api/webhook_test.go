@@ -10,6 +10,8 @@ import (
 
 	"github.com/livekit/protocol/auth"
 	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/keys"
 )
 
 // signed makes the Authorization header of a LiveKit webhook.
@@ -133,7 +135,7 @@ func FuzzWebhookBodies(f *testing.F) {
 	f.Add(joinedBody)
 	f.Add(`{"event":"participant_left","participant":{"identity":7}}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		a := serve(Config{Keys: auth.NewSimpleKeyProvider(key, secret), Log: silent()})
+		a := serve(Config{Keys: keys.Fixed(keys.Key{ID: key, Secret: secret}, keys.Key{}), Log: silent()})
 		if strings.Contains(body, "left") {
 			return // would be sent
 		}

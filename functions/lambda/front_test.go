@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/functions/api"
+	"livekit-recorder/shared/keys"
 )
 
 const key, secret = "devkey", "a secret that is long enough for anybody"
@@ -94,7 +95,7 @@ func TestPathsMayComeEncodedOrDecoded(t *testing.T) {
 func newFront() (front, *test.Hook) {
 	log, hook := test.NewNullLogger()
 	log.SetLevel(logrus.DebugLevel)
-	return front{api.New(api.Config{Keys: auth.NewSimpleKeyProvider(key, secret), Log: log})}, hook
+	return front{api.New(api.Config{Keys: keys.Fixed(keys.Key{ID: key, Secret: secret}, keys.Key{}), Log: log})}, hook
 }
 
 // ignoredBody is a webhook that needs no queue.

@@ -13,8 +13,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/api"
@@ -60,11 +58,10 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		client := s3.NewFromConfig(aws, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
 		documents = &ledger.Documents{Store: ledger.NewS3Store(client, s.bucket, s.directory)}
 	}
-	queues := sqs.NewFromConfig(aws)
 	return api.New(api.Config{
-		Keys:       auth.NewSimpleKeyProvider(s.apiKey, s.apiSecret),
-		Starts:     &queue.Queue{Client: queues, URL: s.startQueue},
-		Controls:   &queue.Queue{Client: queues, URL: s.controlQueue},
+		Keys:       s.keys.Open(aws, log),
+		Starts:     queue.Open(aws, s.startQueue),
+		Controls:   queue.Open(aws, s.controlQueue),
 		Documents:  documents,
 		AutoRecord: s.autoRecord,
 		Log:        log,

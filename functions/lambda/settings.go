@@ -9,13 +9,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/api"
+	"livekit-recorder/shared/keys"
 )
 
 // settings are what the environment says.
 type settings struct {
-	apiKey, apiSecret        string
-	startQueue, controlQueue string // URLs
-	bucket, directory        string // no bucket: recordings cannot be looked at
+	keys                     keys.Source // of LiveKit
+	startQueue, controlQueue string      // URLs
+	bucket, directory        string      // no bucket: recordings cannot be looked at
 	region                   string
 	autoRecord               api.Rules
 	logLevel                 logrus.Level
@@ -33,8 +34,6 @@ func readSettings() (settings, error) {
 	}
 
 	s := settings{
-		apiKey:       required("LIVEKIT_API_KEY"),
-		apiSecret:    required("LIVEKIT_API_SECRET"),
 		startQueue:   required("START_QUEUE_URL"),
 		controlQueue: required("CONTROL_QUEUE_URL"),
 		bucket:       os.Getenv("S3_BUCKET"),
@@ -42,6 +41,9 @@ func readSettings() (settings, error) {
 		region:       cmp.Or(os.Getenv("S3_REGION"), os.Getenv("AWS_REGION")),
 	}
 
+	var wrong []error
+	s.keys, wrong = keys.ReadSource(os.Getenv)
+	faults = append(faults, wrong...)
 	var err error
 	if s.autoRecord, err = api.ParseRules(cmp.Or(os.Getenv("AUTO_RECORD"), "all")); err != nil {
 		faults = append(faults, fmt.Errorf("AUTO_RECORD %w", err))

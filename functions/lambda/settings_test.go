@@ -13,6 +13,7 @@ func setAll(t *testing.T) {
 	for name, value := range map[string]string{
 		"LIVEKIT_API_KEY":    "key",
 		"LIVEKIT_API_SECRET": "secret",
+		"LIVEKIT_SECRET_ARN": "",
 		"START_QUEUE_URL":    "https://sqs.example.com/starts",
 		"CONTROL_QUEUE_URL":  "https://sqs.example.com/controls",
 		"S3_BUCKET":          "",

@@ -37,10 +37,10 @@ func imports(t *testing.T, path string, deps bool) map[string][]string {
 
 // The packages of the recorder in the order in which data meets them: each imports only those further down.
 var journey = []string{
-	"recorder", "recorder/service", "recorder/worker", "recorder/recording", "recorder/room", "recorder/recovery",
+	"recorder", "recorder/check", "recorder/service", "recorder/worker", "recorder/recording", "recorder/room", "recorder/recovery",
 	"recorder/parts", "recorder/mux", "recorder/track", "recorder/upload", "recorder/scratch", "recorder/notify",
 	"recorder/protection", "recorder/compose", "recorder/sockets", "recorder/retry", "recorder/guard",
-	"shared/queue", "shared/ledger", "shared/document", "shared/command",
+	"shared/keys", "shared/queue", "shared/ledger", "shared/document", "shared/command", "shared/version",
 }
 
 func TestImportsRunOneWay(t *testing.T) {

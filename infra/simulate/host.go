@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/api"
@@ -18,6 +17,7 @@ import (
 	"livekit-recorder/recorder/service"
 	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/keys"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
@@ -134,7 +134,7 @@ func newFunction(c Cloud) http.Handler {
 	}
 
 	return api.New(api.Config{
-		Keys:       auth.NewSimpleKeyProvider(c.APIKey, c.APISecret),
+		Keys:       keys.Fixed(keys.Key{ID: c.APIKey, Secret: c.APISecret}, keys.Key{}),
 		Starts:     &queue.Queue{Client: c.SQS, URL: c.Starts},
 		Controls:   &queue.Queue{Client: c.SQS, URL: c.Controls},
 		Documents:  &ledger.Documents{Store: ledger.NewS3Store(c.Small, c.Bucket, c.Directory)},

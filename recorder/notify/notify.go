@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/keys"
 )
 
 const (
@@ -37,18 +38,17 @@ type Event struct {
 // Notifier posts to receivers, signed as LiveKit signs its webhooks: a JWT of the API key in Authorization, whose
 // sha256 claim is the base64 of the body's SHA-256.
 type Notifier struct {
-	urls              map[string]*url.URL // by the names of receivers
-	apiKey, apiSecret string
-	client            http.Client
-	log               logrus.FieldLogger
+	urls   map[string]*url.URL // by the names of receivers
+	keys   *keys.Keys
+	client http.Client
+	log    logrus.FieldLogger
 }
 
 // New makes a notifier for these URLs.
-func New(urls []string, apiKey, apiSecret string, log logrus.FieldLogger) (*Notifier, error) {
+func New(urls []string, by *keys.Keys, log logrus.FieldLogger) (*Notifier, error) {
 	n := &Notifier{
-		urls:      map[string]*url.URL{},
-		apiKey:    apiKey,
-		apiSecret: apiSecret,
+		urls: map[string]*url.URL{},
+		keys: by,
 		client: http.Client{
 			Timeout: attemptTimeout,
 			// The signed body goes to nobody else.
@@ -96,7 +96,7 @@ func (n *Notifier) Deliver(ctx context.Context, receiver string, recording docum
 		return nil
 	}
 
-	status, err := n.post(ctx, to, Event{
+	status, err := n.tell(ctx, to, Event{
 		Event:     "recording_ended",
 		ID:        eventID(recording),
 		CreatedAt: time.Now().Unix(),
@@ -121,13 +121,34 @@ func eventID(recording document.Recording) string {
 	return "EV_" + hex.EncodeToString(sum[:8])
 }
 
-func (n *Notifier) post(ctx context.Context, to *url.URL, event Event) (status int, err error) {
+// errSignature says that a receiver does not accept the signature.
+var errSignature = errors.New("the signature was refused")
+
+// tell posts an event, signed with the API key that the receiver accepts: the current one, or, while keys are changed,
+// another. The status is the last answer's.
+func (n *Notifier) tell(ctx context.Context, to *url.URL, event Event) (status int, err error) {
 	body, err := json.Marshal(event)
 	if err != nil {
 		return 0, fmt.Errorf("encode event: %w", err)
 	}
+
+	refused := func(err error) bool { return errors.Is(err, errSignature) }
+	err = n.keys.Try(ctx, refused, func(key keys.Key) (err error) {
+		status, err = n.post(ctx, to, key, body)
+		if err == nil && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
+			return errSignature
+		}
+		return err
+	})
+	if refused(err) {
+		return status, nil // by all keys: that is the receiver's answer
+	}
+	return status, err
+}
+
+func (n *Notifier) post(ctx context.Context, to *url.URL, key keys.Key, body []byte) (status int, err error) {
 	sum := sha256.Sum256(body)
-	token, err := auth.NewAccessToken(n.apiKey, n.apiSecret).SetValidFor(tokenTTL).
+	token, err := auth.NewAccessToken(key.ID, key.Secret).SetValidFor(tokenTTL).
 		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
 	if err != nil {
 		return 0, fmt.Errorf("sign event: %w", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/keys"
 )
 
 var ended = document.Recording{ID: "RC_1", Room: "room", Participant: "alice", UpdatedAt: time.Unix(1000, 0)}
@@ -24,9 +25,9 @@ var ended = document.Recording{ID: "RC_1", Room: "room", Participant: "alice", U
 func receiver(t *testing.T, status int) (n *Notifier, bodies func() []string, log *bytes.Buffer) {
 	t.Helper()
 	var all []string
-	keys := auth.NewSimpleKeyProvider("key", strings.Repeat("secret", 6))
+	provider := auth.NewSimpleKeyProvider("key", strings.Repeat("secret", 6))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := webhook.Receive(r, keys)
+		body, err := webhook.Receive(r, provider)
 		if err != nil {
 			t.Error("a notice is not signed: ", err)
 		}
@@ -39,7 +40,8 @@ func receiver(t *testing.T, status int) (n *Notifier, bodies func() []string, lo
 	log = &bytes.Buffer{}
 	logger := logrus.New()
 	logger.SetOutput(log)
-	n, err := New([]string{server.URL + "/hook?token=very-secret"}, "key", strings.Repeat("secret", 6), logger)
+	n, err := New([]string{server.URL + "/hook?token=very-secret"},
+		keys.Fixed(keys.Key{ID: "key", Secret: strings.Repeat("secret", 6)}, keys.Key{}), logger)
 	require.NoError(t, err)
 	return n, func() []string { return all }, log
 }
@@ -77,7 +79,7 @@ func TestTheSameStateHasTheSameEventAgain(t *testing.T) {
 func TestAReceiverThatCannotBeReachedIsAnErrorWithoutItsURL(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	n, err := New([]string{"http://127.0.0.1:1/hook?token=very-secret"}, "key", "secret", log)
+	n, err := New([]string{"http://127.0.0.1:1/hook?token=very-secret"}, keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{}), log)
 	require.NoError(t, err)
 	err = n.Deliver(t.Context(), n.Receivers()[0], ended)
 	require.Error(t, err)

@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/sockets"
+	"livekit-recorder/shared/keys"
 )
 
 // errLost says that the connection to the LiveKit server is gone and could not be had again.
@@ -110,11 +112,15 @@ func (b *bot) do(what string, f func()) {
 }
 
 func (b *bot) join() {
-	token, err := b.pool.token(b.room)
-	if err == nil {
+	err := b.pool.try(context.Background(), func(key keys.Key) error { // connecting gives up by itself
+		token, err := b.pool.token(key, b.room)
+		if err != nil {
+			return err
+		}
 		b.connection.room, err = lksdk.ConnectToRoomWithToken(b.pool.URL, token, b.callbacks(),
 			lksdk.WithAutoSubscribe(false))
-	}
+		return err
+	})
 	b.pool.health.joined(err)
 	if err != nil {
 		b.connection.room, b.err, b.closing = nil, err, true

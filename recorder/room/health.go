@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/livekit"
+	lksdk "github.com/livekit/server-sdk-go/v2"
 )
 
 const (
@@ -71,7 +72,11 @@ func (p *Pool) Probe(ctx context.Context) {
 func (p *Pool) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if _, err := p.api().ListRooms(ctx, &livekit.ListRoomsRequest{Names: []string{noRoom}}); err != nil {
+	err := p.call(ctx, func(api *lksdk.RoomServiceClient) error {
+		_, err := api.ListRooms(ctx, &livekit.ListRoomsRequest{Names: []string{noRoom}})
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("ask LiveKit for a sign of life: %w", err)
 	}
 	return nil

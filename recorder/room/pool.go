@@ -4,7 +4,6 @@ package room
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +11,8 @@ import (
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/shared/keys"
 )
 
 // IdentityPrefix begins the identities of our bots: participants that are never to be recorded.
@@ -28,7 +29,8 @@ const tellTimeout = 3 * time.Second
 
 // Pool keeps one bot in every room in which this recorder follows somebody.
 type Pool struct {
-	URL, APIKey, APISecret string
+	URL  string
+	Keys *keys.Keys
 	// Name is this recorder's: different for every process that ever ran.
 	Name string
 	Log  logrus.FieldLogger
@@ -79,7 +81,8 @@ func (p *Pool) forget(b *bot) {
 // Wait returns when every bot has left its room, and everybody who followed has gone or knows it.
 func (p *Pool) Wait() { p.wg.Wait() }
 
-func (p *Pool) token(room string) (string, error) {
+// token is what a bot enters a room with.
+func (p *Pool) token(key keys.Key, room string) (string, error) {
 	no, yes := false, true
 	grant := &auth.VideoGrant{
 		RoomJoin:             true,
@@ -92,7 +95,7 @@ func (p *Pool) token(room string) (string, error) {
 		CanUpdateOwnMetadata: &no,
 	}
 
-	token, err := auth.NewAccessToken(p.APIKey, p.APISecret).SetIdentity(p.identity()).
+	token, err := auth.NewAccessToken(key.ID, key.Secret).SetIdentity(p.identity()).
 		SetKind(livekit.ParticipantInfo_EGRESS).SetVideoGrant(grant).SetValidFor(tokenTTL).ToJWT()
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
@@ -106,21 +109,19 @@ func (p *Pool) TellStop(ctx context.Context, room, recorder, recording string) e
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	topic := stopTopic
-	_, err := p.api().SendData(ctx, &livekit.SendDataRequest{
-		Room:                  room,
-		Data:                  []byte(recording),
-		Kind:                  livekit.DataPacket_RELIABLE,
-		Topic:                 &topic,
-		DestinationIdentities: []string{IdentityPrefix + recorder},
+	err := p.call(ctx, func(api *lksdk.RoomServiceClient) error {
+		_, err := api.SendData(ctx, &livekit.SendDataRequest{
+			Room:                  room,
+			Data:                  []byte(recording),
+			Kind:                  livekit.DataPacket_RELIABLE,
+			Topic:                 &topic,
+			DestinationIdentities: []string{IdentityPrefix + recorder},
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("send data message: %w", err)
 	}
 
 	return nil
-}
-
-// api is LiveKit's API, at the same address.
-func (p *Pool) api() *lksdk.RoomServiceClient {
-	return lksdk.NewRoomServiceClient(strings.Replace(p.URL, "ws", "http", 1), p.APIKey, p.APISecret)
 }

@@ -72,13 +72,16 @@ func (s *Space) measure() (left, error) {
 	}
 	s.used.Store(usage.Used)
 
-	reserve := min(usage.Total/20, maxReserve)
+	reserve := Reserve(usage)
 	now := left{bytes: usage.Free - reserve, step: reserve / 4}
 	if byLimit := s.Limit - usage.Used; s.Limit > 0 && byLimit < now.bytes {
 		now = left{bytes: byLimit, step: s.Limit / 2}
 	}
 	return now, nil
 }
+
+// Reserve is how many bytes of a disk are kept free.
+func Reserve(usage Usage) int64 { return min(usage.Total/20, maxReserve) }
 
 // keepWithin ends the newest recording if no more than next is left, and returns what may be left before the next one
 // has to.

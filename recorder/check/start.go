@@ -1,0 +1,129 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// patience is how long a recorder that starts tries again what is wrong: rights that have just been given take a while
+	// until they are known everywhere, and other containers may be starting, too. With one more attempt it ends within 30
+	// seconds.
+	patience = 15 * time.Second
+	// pause is the time between two attempts, longPause the same of a recorder that has started without something.
+	pause, longPause = 2 * time.Second, time.Minute
+)
+
+// ErrWrong says that something is wrong, and has been logged.
+var ErrWrong = errors.New("a setting is wrong")
+
+// Start does the checks until a recorder may start, and returns those that it has to do without for now. The error is
+// [ErrWrong] if it must not start.
+//
+// What is wrong must be mended first. What only does not answer is no reason to stay away: recordings begin without the
+// bucket, and the queues, LiveKit and its keys may be back at any moment. But what has never answered a recorder with
+// these settings is most likely a wrong address.
+func Start(ctx context.Context, checks []Check, log logrus.FieldLogger) (without []Check, err error) {
+	for deadline, left := time.Now().Add(patience), checks; len(left) > 0; {
+		done := look(ctx, left)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+
+		for _, r := range done.passed {
+			tell(log, r.found)
+			if r.found.Failed() {
+				without = append(without, r.check)
+			}
+		}
+		if len(done.failed) > 0 && (done.certain || !time.Now().Before(deadline)) {
+			for _, r := range done.failed {
+				r.found.State = Wrong // as far as anybody can tell
+				tell(log, r.found)
+			}
+			return nil, ErrWrong
+		}
+
+		left = nil
+		for _, r := range done.failed {
+			left = append(left, r.check)
+		}
+		if len(left) > 0 && !wait(ctx, pause) {
+			return nil, ctx.Err()
+		}
+	}
+	return without, nil
+}
+
+// Later goes on with checks that a recorder has started without, until all is well or ctx is done.
+func Later(ctx context.Context, left []Check, log logrus.FieldLogger) {
+	for len(left) > 0 && wait(ctx, longPause) {
+		var failed []Check
+		for n, f := range Run(ctx, left) {
+			switch {
+			case ctx.Err() != nil:
+				return
+			case f.Failed():
+				failed = append(failed, left[n])
+				tell(log, f)
+			default:
+				log.WithField("check", f.Check).Info("what was missing when the recorder started is there: " + f.Detail)
+			}
+		}
+		left = failed
+	}
+}
+
+// results are those after which a recorder may start, and the others.
+type results struct {
+	passed, failed []result
+	certain        bool // one that has failed would fail again
+}
+
+func look(ctx context.Context, checks []Check) (all results) {
+	for _, r := range runAll(ctx, checks) {
+		if r.found.Failed() && !r.dispensable {
+			all.failed = append(all.failed, r)
+			all.certain = all.certain || r.check.Certain
+			continue
+		}
+		all.passed = append(all.passed, r)
+	}
+	return all
+}
+
+// tell logs a finding in one line.
+func tell(log logrus.FieldLogger, f Finding) {
+	log = log.WithFields(logrus.Fields{"check": f.Check, "state": f.State, "setting": f.Setting})
+	text := f.Detail
+	if f.Setting != "" {
+		text = f.Setting + ": " + text
+	}
+	if f.Remedy != "" {
+		text += ". Remedy: " + f.Remedy
+	}
+
+	switch f.State {
+	case OK:
+		log.Debug(text)
+	case Wrong:
+		log.Error(text)
+	default:
+		log.Warn(text)
+	}
+}
+
+// wait lets time pass; false if ctx is done.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
