@@ -39,14 +39,20 @@ func checks(s settings, all *keys.Keys, aws aws.Config) []check.Check {
 		seen(check.Keys(source.Setting(), all), "LIVEKIT_SECRET_ARN", source.ARN),
 		seen(check.LiveKit(s.liveKit.url, source.Setting(), all), "LIVEKIT_URL", s.liveKit.url),
 		check.Distinct(s.startQueue, s.controlQueue),
-		seen(check.Queue("start queue", "START_QUEUE_URL", starts, s.limits.hold), "START_QUEUE_URL", s.startQueue),
-		seen(check.Queue("control queue", "CONTROL_QUEUE_URL", controls, 0), "CONTROL_QUEUE_URL", s.controlQueue),
+		seen(check.Queue("start queue", "START_QUEUE_URL", starts, s.limits.hold), "START_QUEUE_URL", addressOf(starts)),
+		seen(check.Queue("control queue", "CONTROL_QUEUE_URL", controls, 0), "CONTROL_QUEUE_URL", addressOf(controls)),
 		storage,
 	}
 	for _, hook := range s.webhooks {
 		list = append(list, check.Webhook(hook))
 	}
 	return list
+}
+
+// addressOf is where a queue is asked for, and its URL.
+func addressOf(q *queue.Queue) string {
+	o := q.Client.Options()
+	return fmt.Sprintf("%s %s %s", aws.ToString(o.BaseEndpoint), o.Region, q.URL)
 }
 
 // smallStore is where entries and documents are.
@@ -64,13 +70,15 @@ type report struct {
 	Checks  []check.Finding `json:"checks"`
 }
 
-// runChecks does all checks once, and prints what has come of each in one line, or as JSON. It says whether all is well.
+// runChecks does all checks once, and prints what has come of each in one line, or as JSON. It says whether all is
+// well.
 func runChecks(ctx context.Context, args []string, out io.Writer) (well bool, err error) {
 	flags := flag.NewFlagSet("recorder check", flag.ContinueOnError)
 	flags.SetOutput(out)
 	inJSON := flags.Bool("json", false, "print JSON")
 	flags.Usage = func() {
-		fmt.Fprintln(out, "usage: recorder check [-json]\n\nTries out whether a recorder with this environment can do its work.")
+		fmt.Fprintln(out, "usage: recorder check [-json]")
+		fmt.Fprintln(out, "Tries out whether a recorder with this environment can do its work.")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {

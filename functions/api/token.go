@@ -29,9 +29,9 @@ var (
 	errNotReadable = errors.New("has claims that cannot be read")
 )
 
-// verified returns what a token grants. What says that it is not accepted begins with subject. Nobody is told so because
-// the keys have just been changed, or cannot be read: a signature that is by none of those known makes them be read
-// again, and if that fails, the caller is to try again.
+// verified returns what a token grants. What says that it is not accepted begins with subject. Nobody is told so
+// because the keys have just been changed, or cannot be read: a signature that is by none of those known makes them be
+// read again, and if that fails, the caller is to try again.
 func (a *api) verified(ctx context.Context, subject, token string) (*auth.ClaimGrants, error) {
 	known, err := a.Keys.Known(ctx)
 	if err != nil {

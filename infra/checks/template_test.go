@@ -125,8 +125,10 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 	require.Equal(t, []string{"1024", "2048"}, []string{task["Cpu"].(string), task["Memory"].(string)},
 		"a pair that Fargate has")
 	require.Equal(t, "true", container["ReadonlyRootFilesystem"])
-	for _, item := range container["Environment"].([]any) {
-		require.NotContains(t, item.(node)["Name"], "SECRET", "secrets come from Secrets Manager")
+	function := properties("ApiFunction")
+	text := fmt.Sprint(container, function)
+	for _, name := range []string{"LIVEKIT_API_", "{{resolve:", "Secrets:"} {
+		require.NotContains(t, text, name, "secrets are read from Secrets Manager at run time")
 	}
 	for flag, value := range properties("Bucket")["PublicAccessBlockConfiguration"].(node) {
 		require.Equal(t, "true", value, flag)
@@ -137,7 +139,6 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 		require.Equal(t, strconv.Itoa(worker.MaxReceives), receives,
 			"recorders give a start up at that receive, and not before")
 	}
-	function := properties("ApiFunction")
 	require.Equal(t, "provided.al2023", function["Runtime"])
 	require.Equal(t, []any{"arm64"}, function["Architectures"])
 	walk(resources, func(n node) {
@@ -153,16 +154,18 @@ func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 	resources := readTemplate(t)["Resources"].(node)
 	sources := map[string]string{}
 	for _, directory := range []string{"recorder", "functions/lambda"} {
-		files, err := filepath.Glob(filepath.Join(root, directory, "*.go"))
+		own, err := filepath.Glob(filepath.Join(root, directory, "*.go"))
 		require.NoError(t, err)
-		for _, file := range files {
+		both, err := filepath.Glob(filepath.Join(root, "shared/keys/*.go"))
+		require.NoError(t, err)
+		for _, file := range slices.Concat(own, both) {
 			content, err := os.ReadFile(file)
 			require.NoError(t, err)
 			sources[directory] += string(content)
 		}
 	}
 	container := resources["RecorderTask"].(node)["Properties"].(node)["ContainerDefinitions"].([]any)[0].(node)
-	for _, item := range slices.Concat(container["Environment"].([]any), container["Secrets"].([]any)) {
+	for _, item := range container["Environment"].([]any) {
 		require.Contains(t, sources["recorder"], `"`+item.(node)["Name"].(string)+`"`)
 	}
 	for name := range resources["ApiFunction"].(node)["Properties"].(node)["Environment"].(node)["Variables"].(node) {

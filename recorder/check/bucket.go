@@ -33,8 +33,8 @@ type bucket struct {
 	written bool
 }
 
-// Bucket finds out whether a bucket does what recorders need: above all, that it refuses writes on a condition that does
-// not hold. Who owns a recording is decided by that.
+// Bucket finds out whether a bucket does what recorders need: above all, that it refuses writes on a condition that
+// does not hold. Who owns a recording is decided by that.
 func Bucket(client *s3.Client, name, directory string) Check {
 	return Check{Name: "bucket", Run: func(ctx context.Context) Finding {
 		b := &bucket{
@@ -272,9 +272,8 @@ func (b *bucket) finding(ctx context.Context, right string, err error) Finding {
 
 func remedyOfS3(f fault, right string) (setting, remedy string) {
 	switch {
-	case f.code == noCredentials || strings.Contains(f.code, "Token") || f.code == "InvalidAccessKeyId" ||
-		f.code == "SignatureDoesNotMatch":
-		return credentials()
+	case f.badCredentials():
+		return awsCredentials()
 	case f.code == "RequestTimeTooSkewed":
 		return "the clock", "set this machine's clock"
 	case f.code == "NoSuchBucket" || f.status == http.StatusNotFound && f.code == "NotFound":
@@ -287,12 +286,6 @@ func remedyOfS3(f fault, right string) (setting, remedy string) {
 		return "S3_REGION, S3_BUCKET", "set them to the region and the name of the bucket"
 	}
 	return "S3_BUCKET", "correct it"
-}
-
-// credentials are those by which AWS is called.
-func credentials() (setting, remedy string) {
-	return "AWS credentials", "give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to those of a user " +
-		"that exists"
 }
 
 // regionOf is the region that S3 says a bucket is in, with a refusal.

@@ -26,8 +26,8 @@ const (
 	Skipped State = "skipped"
 )
 
-// Finding is what has come of a check. Setting names the variable to change, or what else there is, and Remedy says how;
-// both are empty if all is well.
+// Finding is what has come of a check. Setting names the variable to change, or what else there is, and Remedy says
+// how; both are empty if all is well.
 type Finding struct {
 	Check   string  `json:"check"`
 	State   State   `json:"state"`

@@ -20,8 +20,8 @@ type fault struct {
 	text   string // in one line
 }
 
-// faultOf tells a wrong setting from an outage. A service that answers, and refuses, is there; so is a name that does not
-// exist, as far as anybody knows. Whoever does not answer, or has a fault of its own, may be back.
+// faultOf tells a wrong setting from an outage. A service that answers, and refuses, is there; so is a name that does
+// not exist, as far as anybody knows. Whoever does not answer, or has a fault of its own, may be back.
 func faultOf(ctx context.Context, err error) fault {
 	f := fault{State: Wrong, text: strings.Join(strings.Fields(err.Error()), " ")}
 
@@ -55,6 +55,19 @@ func faultOf(ctx context.Context, err error) fault {
 
 // noCredentials stands for a call that could not be signed.
 const noCredentials = "NoCredentials"
+
+// badCredentials says that AWS does not know who we are: not to be confused with not being allowed something.
+func (f fault) badCredentials() bool {
+	return f.code == noCredentials || f.code == "SignatureDoesNotMatch" || f.code == "InvalidAccessKeyId" ||
+		strings.Contains(f.code, "Token") ||
+		strings.Contains(strings.ToLower(f.text), "access key id")
+}
+
+// awsCredentials are those by which AWS is called.
+func awsCredentials() (setting, remedy string) {
+	return "AWS credentials", "give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to those of a " +
+		"user that exists"
+}
 
 // throttled are answers that ask for patience.
 var throttled = map[string]bool{

@@ -28,7 +28,7 @@ func Keys(setting string, all *keys.Keys) Check {
 	return Check{Name: "keys", Run: func(ctx context.Context) Finding {
 		known, err := all.Known(ctx)
 		if err == nil {
-			return ok("there is an API key%s", map[bool]string{true: ", and the one before it is good, too"}[len(known.All()) > 1])
+			return ok("LiveKit may be called with %d", len(known.All()))
 		}
 
 		f := faultOf(ctx, err)
@@ -42,8 +42,8 @@ func Keys(setting string, all *keys.Keys) Check {
 		}
 		remedy := "set it to the ARN of a secret with {\"LIVEKIT_API_KEY\":\"…\",\"LIVEKIT_API_SECRET\":\"…\"}"
 		switch {
-		case f.code == noCredentials || strings.Contains(f.code, "Token"):
-			setting, remedy = credentials()
+		case f.badCredentials():
+			setting, remedy = awsCredentials()
 		case strings.Contains(f.code, "AccessDenied"):
 			remedy = "grant secretsmanager:GetSecretValue on it (and kms:Decrypt, if it has a key of its own)"
 		}
@@ -77,6 +77,8 @@ func LiveKit(address, setting string, all *keys.Keys) Check {
 	}
 	return Check{Name: "livekit", Run: l.check}
 }
+
+const clockRemedy = "set this machine's clock, or the LiveKit server's"
 
 // answer is what LiveKit says to a call.
 type answer struct {
@@ -139,8 +141,7 @@ func (l liveKit) ask(ctx context.Context, key keys.Key) (said answer, err error)
 func (l liveKit) finding(said answer, second bool) Finding {
 	switch {
 	case said.skew.Abs() > maxSkew:
-		return wrong("the clock", "set this machine's clock, or the LiveKit server's", "this clock and that of %s differ by "+
-			"%s", l.url, said.skew.Round(time.Second))
+		return wrong("the clock", clockRemedy, "it and that of %s differ by %s", l.url, said.skew.Round(time.Second))
 	case said.status == http.StatusUnauthorized:
 		return wrong(l.setting, "set it to a key and secret that the server has", "%s refuses the API key (401)", l.url)
 	case said.status >= http.StatusInternalServerError || said.status == http.StatusTooManyRequests:
@@ -152,8 +153,7 @@ func (l liveKit) finding(said answer, second bool) Finding {
 	case second:
 		return warning(l.setting, "give the server the new key", "%s takes the key before the current one only", l.url)
 	case said.skew.Abs() > fineSkew:
-		return warning("the clock", "set this machine's clock, or the LiveKit server's", "this clock and that of %s differ by "+
-			"%s", l.url, said.skew.Round(time.Second))
+		return warning("the clock", clockRemedy, "it and that of %s differ by %s", l.url, said.skew.Round(time.Second))
 	}
 	return ok("%s can be reached, and takes the API key", l.url)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -26,18 +27,34 @@ func Queue(name, setting string, q *queue.Queue, hold time.Duration) Check {
 		if err != nil {
 			return queueFault(ctx, setting, "sqs:GetQueueAttributes", q, err)
 		}
-		// It is visible again at once. That it was received counts, once of a hundred times.
-		_, err = q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl:            &q.URL,
-			MaxNumberOfMessages: 1,
-			VisibilityTimeout:   0,
-			WaitTimeSeconds:     0,
-		})
-		if err != nil {
+		if err := mayReceive(ctx, q); err != nil {
 			return queueFault(ctx, setting, "sqs:ReceiveMessage", q, err)
 		}
 		return attributes(setting, out.Attributes, hold)
 	}}
+}
+
+// mayReceive asks for more messages at once than SQS gives, which it refuses: none is taken. One that was would be away
+// for a while, and taken by somebody for one that a recorder may have died of, as everything that comes again. Whoever
+// may not receive at all is refused with other words, as far as rights are looked at first.
+func mayReceive(ctx context.Context, q *queue.Queue) error {
+	out, err := q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:            &q.URL,
+		MaxNumberOfMessages: queue.MaxBatch + 1,
+		VisibilityTimeout:   1,
+	})
+	if err == nil { // it is not SQS, and gives what it has
+		for _, m := range out.Messages {
+			taken := queue.Message{Receipt: aws.ToString(m.ReceiptHandle)}
+			_ = q.Release(ctx, taken, 0) // or it comes back in a second
+		}
+		return nil
+	}
+
+	if f := faultOf(ctx, err); f.status == http.StatusBadRequest && !strings.Contains(f.code, "AccessDenied") {
+		return nil
+	}
+	return err
 }
 
 // attributes finds out whether a queue is set up as it must be. What the service does not tell is taken to be right.
@@ -82,9 +99,8 @@ func queueFault(ctx context.Context, setting, right string, q *queue.Queue, err 
 
 	remedy := "set it to the URL of a queue that is there, in " + region
 	switch {
-	case f.code == noCredentials || strings.Contains(f.code, "Token") || f.code == "InvalidClientTokenId" ||
-		f.code == "SignatureDoesNotMatch" || f.code == "InvalidAccessKeyId":
-		setting, remedy = credentials()
+	case f.badCredentials():
+		setting, remedy = awsCredentials()
 	case f.status == http.StatusForbidden || strings.Contains(f.code, "AccessDenied"):
 		remedy = "grant " + right + ", or correct the URL if this is somebody else's queue"
 	}

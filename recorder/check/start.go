@@ -34,10 +34,11 @@ func Start(ctx context.Context, checks []Check, log logrus.FieldLogger) (without
 		}
 
 		for _, r := range done.passed {
-			tell(log, r.found)
 			if r.found.Failed() {
 				without = append(without, r.check)
+				r.found.State = Away // for the recorder does without it
 			}
+			tell(log, r.found)
 		}
 		if len(done.failed) > 0 && (done.certain || !time.Now().Before(deadline)) {
 			for _, r := range done.failed {

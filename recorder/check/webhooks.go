@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// Webhook finds out whether a receiver of notices can be reached. Nothing is posted: it would take that for a recording's
-// end. A recorder starts without it, since its notices wait for it.
+// Webhook finds out whether a receiver of notices can be reached. Nothing is posted: it would take that for a
+// recording's end. A recorder starts without it, since its notices wait for it.
 func Webhook(address string) Check {
 	return Check{Name: "webhook", Optional: true, Run: func(ctx context.Context) Finding {
 		const remedy = "set it to an address that this network leads to, with a certificate that is good"

@@ -79,7 +79,8 @@ func TestTheSameStateHasTheSameEventAgain(t *testing.T) {
 func TestAReceiverThatCannotBeReachedIsAnErrorWithoutItsURL(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	n, err := New([]string{"http://127.0.0.1:1/hook?token=very-secret"}, keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{}), log)
+	n, err := New([]string{"http://127.0.0.1:1/hook?token=very-secret"},
+		keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{}), log)
 	require.NoError(t, err)
 	err = n.Deliver(t.Context(), n.Receivers()[0], ended)
 	require.Error(t, err)
@@ -89,4 +90,42 @@ func TestAReceiverThatCannotBeReachedIsAnErrorWithoutItsURL(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, n.Deliver(ctx, n.Receivers()[0], ended), context.Canceled)
 	require.NoError(t, n.Deliver(t.Context(), "one that was taken out of the configuration", ended))
+}
+
+// While keys are changed, a receiver may know the new one only, or the old one only.
+func TestAReceiverThatKnowsOneOfTwoKeysIsTold(t *testing.T) {
+	current := keys.Key{ID: "new", Secret: strings.Repeat("new", 12)}
+	previous := keys.Key{ID: "old", Secret: strings.Repeat("old", 12)}
+	for name, c := range map[string]struct {
+		knows keys.Key
+		tries int
+		told  bool
+	}{
+		"the new one": {current, 1, true},
+		"the old one": {previous, 2, true},
+		"neither":     {keys.Key{ID: "third", Secret: "x"}, 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tries, told := 0, false
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				tries++
+				if _, err := webhook.Receive(r, auth.NewSimpleKeyProvider(c.knows.ID, c.knows.Secret)); err != nil {
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				told = true
+			}))
+			defer server.Close()
+
+			var out bytes.Buffer
+			log := logrus.New()
+			log.SetOutput(&out)
+			n, err := New([]string{server.URL}, keys.Fixed(current, previous), log)
+			require.NoError(t, err)
+			require.NoError(t, n.Deliver(t.Context(), n.Receivers()[0], ended), "it is not tried again later")
+			require.Equal(t, c.tries, tries)
+			require.Equal(t, c.told, told)
+			require.Equal(t, !c.told, strings.Contains(out.String(), "was refused"))
+		})
+	}
 }

@@ -1,6 +1,6 @@
 // Package keys has LiveKit's API keys: those of the environment, or those of a secret in AWS Secrets Manager, which is
-// read while the program runs. So a key can be changed without a deployment, and while it is, the one before it is good,
-// too: it takes a while until everybody who signs or verifies has the new one.
+// read while the program runs. So a key can be changed without a deployment, and while it is, the one before it is
+// good, too: it takes a while until everybody who signs or verifies has the new one.
 package keys
 
 import (
@@ -209,7 +209,7 @@ func (k *Keys) note(began time.Time, read Set, err error) {
 
 	switch {
 	case err != nil && !again: // said once
-		k.log.WithError(err).Error("LiveKit's API keys cannot be read, will be tried again")
+		k.log.WithError(err).Warn("LiveKit's API keys cannot be read, will be tried again")
 	case err == nil && read.Current != before.Current:
 		k.log.WithField("previous", read.Previous != Key{}).Info("LiveKit's API keys have been read")
 	}

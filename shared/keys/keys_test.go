@@ -132,8 +132,8 @@ func TestForeignSignaturesCauseFewReadings(t *testing.T) {
 	})
 }
 
-// A reading that was under way when the keys were changed may bring the old ones: whoever has seen a new signature since
-// needs another one.
+// A reading that was under way when the keys were changed may bring the old ones: whoever has seen a new signature
+// since needs another one.
 func TestAReadingThatBeganBeforeIsNotEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{set: Set{Current: oldKey}, takes: time.Second}
@@ -176,16 +176,17 @@ func TestACallerThatGoesAwayFailsNobodyElse(t *testing.T) {
 var errRefused = errors.New("refused")
 
 func TestRefusedKeysAreTriedOneAfterAnother(t *testing.T) {
+	changed := Set{Current: newKey, Previous: oldKey}
 	for name, c := range map[string]struct {
 		before, after Set
 		accepted      Key
 		tried         []Key
 		err           error
 	}{
-		"the current one is good":               {Set{newKey, oldKey, time.Time{}}, Set{}, newKey, []Key{newKey}, nil},
-		"LiveKit does not have the new one yet": {Set{newKey, oldKey, time.Time{}}, Set{newKey, oldKey, time.Time{}}, oldKey, []Key{newKey, oldKey}, nil},
-		"it was changed a moment ago":           {Set{Current: oldKey}, Set{newKey, oldKey, time.Time{}}, newKey, []Key{oldKey, newKey}, nil},
-		"none is good":                          {Set{newKey, oldKey, time.Time{}}, Set{newKey, oldKey, time.Time{}}, Key{"x", "y"}, []Key{newKey, oldKey}, errRefused},
+		"the current one is good":               {changed, Set{}, newKey, []Key{newKey}, nil},
+		"LiveKit does not have the new one yet": {changed, changed, oldKey, []Key{newKey, oldKey}, nil},
+		"it was changed a moment ago":           {Set{Current: oldKey}, changed, newKey, []Key{oldKey, newKey}, nil},
+		"none is good":                          {changed, changed, Key{"x", "y"}, []Key{newKey, oldKey}, errRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &source{set: c.before}
@@ -235,8 +236,9 @@ func TestThePreviousKeysSignaturesAreAcceptedForAWeek(t *testing.T) {
 
 func TestKeysAreNotPrinted(t *testing.T) {
 	set := Set{Current: newKey, Previous: oldKey}
-	printed := fmt.Sprint(set, newKey, &newKey, []Key{oldKey}) + fmt.Sprintf("%v %+v %#v %s %q %x %d", set, set, set, newKey,
-		newKey, newKey, newKey) + fmt.Sprint(Source{Keys: set}) + fmt.Sprintf("%+v %#v", Source{Keys: set}, Source{Keys: set})
+	printed := fmt.Sprint(set, newKey, &newKey, []Key{oldKey}) +
+		fmt.Sprintf("%v %+v %#v %s %q %x %d", set, set, set, newKey, newKey, newKey, newKey) +
+		fmt.Sprintf("%v %+v %#v", Source{Keys: set}, Source{Keys: set}, Source{Keys: set})
 	encoded, err := json.Marshal(map[string]any{"set": set, "key": newKey, "keys": map[Key]Key{newKey: oldKey}})
 	require.NoError(t, err)
 	for _, text := range []string{printed, string(encoded)} {

@@ -88,7 +88,7 @@ func TestAPreviousVersionThatIsNoKeyIsAsGoodAsNone(t *testing.T) {
 }
 
 func TestASecretThatIsNotThereOrForbiddenIsAnError(t *testing.T) {
-	k, _ := open(t, secrets.New(secrets.KeyText("k", "s")), "arn:aws:secretsmanager:us-east-1:000000000000:secret:other-AbCdEf")
+	k, _ := open(t, secrets.New(secrets.KeyText("k", "s")), secrets.ARN+"-other")
 	_, err := k.Known(t.Context())
 	require.ErrorContains(t, err, "ResourceNotFoundException")
 
@@ -118,9 +118,11 @@ func TestWhatIsWrongWithTheVariablesIsSaidWithTheirNames(t *testing.T) {
 			map[string]string{"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s", "LIVEKIT_PREVIOUS_API_KEY": "p"},
 			[]string{"LIVEKIT_PREVIOUS_API_KEY and LIVEKIT_PREVIOUS_API_SECRET must both be set"},
 		},
-		"a secret":      {map[string]string{"LIVEKIT_SECRET_ARN": secrets.ARN}, nil},
-		"a key":         {map[string]string{"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}, nil},
-		"China's cloud": {map[string]string{"LIVEKIT_SECRET_ARN": "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-AbCdEf"}, nil},
+		"a secret": {map[string]string{"LIVEKIT_SECRET_ARN": secrets.ARN}, nil},
+		"a key":    {map[string]string{"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}, nil},
+		"China's cloud": {map[string]string{
+			"LIVEKIT_SECRET_ARN": "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-AbCdEf",
+		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, faults := keys.ReadSource(func(name string) string { return c.environment[name] })

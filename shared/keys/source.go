@@ -34,7 +34,8 @@ func ReadSource(getenv func(string) string) (s Source, faults []error) {
 		faults = append(faults, errors.New("LIVEKIT_API_SECRET is not set, and neither is LIVEKIT_SECRET_ARN"))
 	}
 	if (s.Keys.Previous.ID == "") != (s.Keys.Previous.Secret == "") {
-		faults = append(faults, errors.New("LIVEKIT_PREVIOUS_API_KEY and LIVEKIT_PREVIOUS_API_SECRET must both be set, or neither"))
+		faults = append(faults, errors.New("LIVEKIT_PREVIOUS_API_KEY and LIVEKIT_PREVIOUS_API_SECRET must both "+
+			"be set, or neither"))
 	}
 	return s, faults
 }

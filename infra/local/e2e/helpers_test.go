@@ -37,12 +37,20 @@ const (
 // without that. Its logs stay if the test fails.
 func ownSystem(t *testing.T, autoRecord ...string) *stack.Stack {
 	t.Helper()
+	return newSystem(t, func(o *stack.Options) { o.AutoRecord = cmp.Or(strings.Join(autoRecord, ","), "off") })
+}
+
+// newSystem is such a system. Change says what is unusual about it.
+func newSystem(t *testing.T, change func(*stack.Options)) *stack.Stack {
+	t.Helper()
 
 	work := filepath.Join(filepath.Dir(system.Work), strings.NewReplacer("/", "-", "\x00", "").Replace(t.Name()))
-	s, err := stack.Start(bounded(t, time.Minute), stack.Options{
+	options := stack.Options{
 		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
-		AutoRecord: cmp.Or(strings.Join(autoRecord, ","), "off"), RecorderEnv: []string{"REJOIN_WINDOW=5s"},
-	})
+		RecorderEnv: []string{"REJOIN_WINDOW=5s"},
+	}
+	change(&options)
+	s, err := stack.Start(bounded(t, time.Minute), options)
 	t.Cleanup(func() {
 		s.Stop()
 		if !t.Failed() && os.Getenv("KEEP") == "" {

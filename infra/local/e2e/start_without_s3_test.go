@@ -69,6 +69,42 @@ func TestRecordingBeginsWithoutS3(t *testing.T) {
 	onlyFiles(t, s, others...)
 }
 
+// A recorder can also start while the bucket is away, whether it refuses connections or does not answer on them.
+func TestRecorderStartsWithoutS3(t *testing.T) {
+	t.Parallel()
+	for name, outage := range map[string]struct{ begin, end func(*stack.Stack) error }{
+		"refused": {
+			begin: func(s *stack.Stack) error { s.StopS3(); return nil },
+			end:   func(s *stack.Stack) error { return s.StartS3(bounded(t, time.Minute)) },
+		},
+		"silent": {
+			begin: func(s *stack.Stack) error { s.SilenceS3(true); return nil },
+			end:   func(s *stack.Stack) error { s.SilenceS3(false); return nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ownSystem(t)
+			require.NoError(t, outage.begin(s))
+			began := time.Now()
+			recorder(t, s)
+			took := time.Since(began)
+			t.Logf("ready after %s", took)
+			require.Less(t, took, 12*time.Second, "one attempt")
+			p, id := begunWithout(t, s, "early", "vp8")
+			pause(t, p, 2*length)
+
+			require.NoError(t, outage.end(s))
+			await(t, s, id, active)
+			pause(t, p, length)
+			p.Leave()
+			r := awaitEnd(t, s, id, document.Completed)
+			require.Len(t, r.Parts, 1)
+			checkAll(t, s, r, p.Sent("audio"))
+		})
+	}
+}
+
 // What was recorded without the bucket is found on the disk, should the recorder be killed: by its name if the bucket
 // had answered by then, and else by the start that lies there.
 func TestRecorderThatBeganWithoutS3GoesOnFromItsDisk(t *testing.T) {

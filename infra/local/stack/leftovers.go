@@ -12,6 +12,16 @@ import (
 	"livekit-recorder/shared/ledger"
 )
 
+// isState says whether an object is one of those that stay: entries, the index, and what recorders have reached once.
+func isState(key string) bool {
+	for _, directory := range []string{".ledger", ".recordings", ".reached"} {
+		if strings.HasPrefix(key, Directory+"/"+directory+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // Leftovers lists what is in the bucket beside the files of these recordings, their documents, and the ledger:
 // objects, and uploads that nobody has completed.
 func (s *Stack) Leftovers(ctx context.Context, recordings ...document.Recording) (left []string, err error) {
@@ -32,8 +42,7 @@ func (s *Stack) Leftovers(ctx context.Context, recordings ...document.Recording)
 		}
 		for _, object := range page.Contents {
 			key := aws.ToString(object.Key)
-			state := strings.HasPrefix(key, Directory+"/.ledger/") || strings.HasPrefix(key, Directory+"/.recordings/")
-			if !state && !expected[key] {
+			if !isState(key) && !expected[key] {
 				left = append(left, key)
 			}
 		}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,12 +16,14 @@ import (
 	"github.com/livekit/protocol/auth"
 
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/keys"
 )
 
 // REST calls the service's API as a user would, with a token of the local credentials.
 type REST struct {
-	Base string // URL
-	Logs string // directory, for messages
+	Base string   // URL
+	Logs string   // directory, for messages
+	Key  keys.Key // signs the tokens; empty: the local credentials
 }
 
 // REST is the stack's API.
@@ -41,7 +44,8 @@ func (r REST) Do(ctx context.Context, method, path string, body, answer any, wan
 		return err
 	}
 
-	token, err := auth.NewAccessToken(LiveKitKey, LiveKitSecret).
+	key := cmp.Or(r.Key, keys.Key{ID: LiveKitKey, Secret: LiveKitSecret})
+	token, err := auth.NewAccessToken(key.ID, key.Secret).
 		SetVideoGrant(&auth.VideoGrant{RoomRecord: true}).SetValidFor(time.Hour).ToJWT()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"livekit-recorder/infra/local/lambda"
 	"livekit-recorder/infra/local/price"
 	"livekit-recorder/infra/local/relay"
+	"livekit-recorder/infra/local/secrets"
+	"livekit-recorder/shared/keys"
 )
 
 // The credentials of the local system. Those of LiveKit are what `livekit-server --dev` uses.
@@ -43,6 +46,11 @@ type Options struct {
 	AutoRecord                            string
 	// RecorderEnv is added to every recorder's environment.
 	RecorderEnv []string
+	// Secret is what has LiveKit's API keys for the function and recorders; nil: their environment has them.
+	Secret *secrets.Server
+	// LiveKitKeys are those that the LiveKit server takes; it signs webhooks with the first one. None: the credentials
+	// above.
+	LiveKitKeys []keys.Key
 	// Requests counts what is asked of S3, SQS and the HTTP API; nil: nobody wants to know.
 	Requests *price.Counter
 }
@@ -54,6 +62,8 @@ type Stack struct {
 	Options
 
 	liveKit   *Process
+	media     mediaPorts // of LiveKit
+	secretURL string
 	s3        *Process
 	s3Gate    *relay.Gate
 	s3Port    int // of the process behind the gate
@@ -66,7 +76,7 @@ type Stack struct {
 
 // Start brings everything up but the recorders. Stop must follow even if it fails.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	return start(ctx, o, (*Stack).startSQS, (*Stack).startS3, (*Stack).startAPI, (*Stack).startLiveKit)
+	return start(ctx, o, (*Stack).startSQS, (*Stack).startS3, (*Stack).startSecret, (*Stack).startAPI, (*Stack).startLiveKit)
 }
 
 // StartStorage brings up SQS and S3 only. Stop must follow even if it fails.
@@ -197,36 +207,6 @@ func (s *Stack) startAPI(ctx context.Context) error {
 	return s.awaitHTTP(ctx, s.API+"/health")
 }
 
-func (s *Stack) startLiveKit(ctx context.Context) error {
-	var udp, tcp int
-	if err := errors.Join(choose(&udp), choose(&tcp)); err != nil {
-		return err
-	}
-
-	config := strings.Join([]string{
-		"port: " + strconv.Itoa(s.LiveKitPort), "bind_addresses: [127.0.0.1]", "development: true",
-		"rtc:", "  udp_port: " + strconv.Itoa(udp), "  tcp_port: " + strconv.Itoa(tcp), "  node_ip: 127.0.0.1",
-		"  use_external_ip: false", "  enable_loopback_candidate: true", "  interfaces: {includes: [lo]}",
-		"keys: {" + LiveKitKey + ": " + LiveKitSecret + "}",
-		"webhook:", "  api_key: " + LiveKitKey, "  urls: ['" + s.API + "/recordings/webhooks']",
-		"logging: {level: info}", "",
-	}, "\n")
-
-	path := filepath.Join(s.Work, "livekit.yaml")
-	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
-		return fmt.Errorf("configure LiveKit: %w", err)
-	}
-	return s.runLiveKit(ctx)
-}
-
-func (s *Stack) runLiveKit(ctx context.Context) (err error) {
-	config := filepath.Join(s.Work, "livekit.yaml")
-	if s.liveKit, err = s.launch("livekit", nil, nil, filepath.Join(s.Tools, "server"), "--config", config); err != nil {
-		return err
-	}
-	return s.awaitHTTP(ctx, local("http", s.LiveKitPort))
-}
-
 // StartRecorder starts one more recorder, and returns when it polls the queues.
 func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, error) {
 	name := fmt.Sprintf("recorder-%d", len(s.processes))
@@ -237,11 +217,7 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 		}
 		close(ready)
 		return true
-	}, append(append(s.serviceEnv(),
-		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
-		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"),
-		append(s.RecorderEnv, env...)...),
-		filepath.Join(s.Binaries, "recorder"))
+	}, s.recorderEnv(name, env...), filepath.Join(s.Binaries, "recorder"))
 	if err != nil {
 		return nil, err
 	}
@@ -256,16 +232,30 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 	}
 }
 
+func (s *Stack) recorderEnv(name string, env ...string) []string {
+	return append(append(s.serviceEnv(),
+		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
+		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"),
+		append(s.RecorderEnv, env...)...)
+}
+
+// RunRecorder runs a recorder that ends by itself, with arguments, and returns what it prints. Name is that of its
+// scratch directory. Any number may run at once.
+func (s *Stack) RunRecorder(ctx context.Context, name string, args []string, env ...string) (printed []byte, err error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Binaries, "recorder"), args...)
+	cmd.Env = append([]string{"TMPDIR=" + s.Work}, s.recorderEnv(name, env...)...)
+	return cmd.CombinedOutput()
+}
+
 // serviceEnv is what the Lambda and the recorder have in common.
 func (s *Stack) serviceEnv() []string {
-	return []string{
-		"LIVEKIT_API_KEY=" + LiveKitKey, "LIVEKIT_API_SECRET=" + LiveKitSecret,
-		"START_QUEUE_URL=" + s.StartQueue, "CONTROL_QUEUE_URL=" + s.ControlQueue,
-		"S3_BUCKET=" + Bucket, "S3_DIRECTORY=" + Directory, "S3_REGION=" + region, "AWS_REGION=" + region,
-		"AWS_ENDPOINT_URL_S3=" + s.S3, "AWS_ENDPOINT_URL_SQS=" + s.SQS,
-		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
+	return append(s.keysEnv(),
+		"START_QUEUE_URL="+s.StartQueue, "CONTROL_QUEUE_URL="+s.ControlQueue,
+		"S3_BUCKET="+Bucket, "S3_DIRECTORY="+Directory, "S3_REGION="+region, "AWS_REGION="+region,
+		"AWS_ENDPOINT_URL_S3="+s.S3, "AWS_ENDPOINT_URL_SQS="+s.SQS,
+		"AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey,
 		"AWS_EC2_METADATA_DISABLED=true",
-	}
+	)
 }
 
 // awaitHTTP returns when a URL answers.
