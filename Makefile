@@ -5,6 +5,9 @@
 build_dir := $(CURDIR)/.tools/build
 # A child of make must get Ctrl-C itself: exec keeps the recipe's shell out of the way.
 local := exec $(build_dir)/local
+# What the programs say of themselves (`recorder -version`, and the first line of their logs). Without git: nothing.
+stamp := -X livekit-recorder/shared/version.version=$(shell git describe --tags --always --dirty 2>/dev/null) \
+	-X livekit-recorder/shared/version.commit=$(shell git rev-parse HEAD 2>/dev/null)
 
 help:
 	@echo "make demo      record two participants end to end on this machine, and check the files"
@@ -25,8 +28,8 @@ help:
 
 build:
 	@mkdir -p $(build_dir)
-	@go build -buildvcs=false -o $(build_dir)/ ./recorder ./infra/local
-	@go build -buildvcs=false -o $(build_dir)/bootstrap ./functions/lambda
+	@go build -buildvcs=false -ldflags '$(stamp)' -o $(build_dir)/ ./recorder ./infra/local
+	@go build -buildvcs=false -ldflags '$(stamp)' -o $(build_dir)/bootstrap ./functions/lambda
 
 demo: build
 	@infra/tools.sh system
@@ -83,7 +86,7 @@ bench:
 
 # sam build calls this one: the function's name in template.yaml is ApiFunction.
 build-ApiFunction:
-	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/lambda
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w $(stamp)' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/lambda
 
 image:
 	docker build -t participant-recorder .

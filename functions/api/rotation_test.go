@@ -20,10 +20,10 @@ import (
 const newID, newSecret = "newkey", "another secret that is long enough for anybody"
 
 // withSecret is a handler whose keys are in a secret.
-func withSecret(t *testing.T, secret *secrets.Server) (service, *test.Hook) {
+func withSecret(t *testing.T, kept *secrets.Server) (service, *test.Hook) {
 	t.Helper()
 	a, _ := newService(t)
-	server := httptest.NewServer(secret)
+	server := httptest.NewServer(kept)
 	t.Cleanup(server.Close)
 	source, faults := keys.ReadSource(func(name string) string {
 		return map[string]string{"LIVEKIT_SECRET_ARN": secrets.ARN}[name]
@@ -55,22 +55,22 @@ var good, refused, tryAgain = [2]int{202, 200}, [2]int{401, 401}, [2]int{503, 50
 
 // A key is changed while calls and webhooks come, signed with either: nobody is refused.
 func TestChangingTheKeyRefusesNobody(t *testing.T) {
-	secret := secrets.New(secrets.KeyText(key, "a secret that is long enough for anybody"))
-	a, hook := withSecret(t, secret)
-	require.Equal(t, good, a.calls(t, key, "a secret that is long enough for anybody"))
+	kept := secrets.New(secrets.KeyText(key, secret))
+	a, hook := withSecret(t, kept)
+	require.Equal(t, good, a.calls(t, key, secret))
 	require.Equal(t, refused, a.calls(t, newID, newSecret), "not yet")
 
-	secret.Put(secrets.KeyText(newID, newSecret), time.Now())
+	kept.Put(secrets.KeyText(newID, newSecret), time.Now())
 	for range 20 {
 		require.Equal(t, good, a.calls(t, newID, newSecret))
-		require.Equal(t, good, a.calls(t, key, "a secret that is long enough for anybody"))
+		require.Equal(t, good, a.calls(t, key, secret))
 	}
-	require.Less(t, secret.Reads(), 6, "what is known is not read again for each call")
+	require.Less(t, kept.Reads(), 6, "what is known is not read again for each call")
 
-	secret.Put(secrets.KeyText("third", newSecret), time.Now())
+	kept.Put(secrets.KeyText("third", newSecret), time.Now())
 	require.Equal(t, good, a.calls(t, "third", newSecret))
 	require.Equal(t, good, a.calls(t, newID, newSecret))
-	require.Equal(t, refused, a.calls(t, key, "a secret that is long enough for anybody"), "two changes ago")
+	require.Equal(t, refused, a.calls(t, key, secret), "two changes ago")
 	for _, line := range hook.AllEntries() {
 		text, err := line.String()
 		require.NoError(t, err)
@@ -80,28 +80,29 @@ func TestChangingTheKeyRefusesNobody(t *testing.T) {
 
 // Somebody who has stolen a key can use it until it is changed, and not for ever.
 func TestAKeyThatWasChangedAWeekAgoIsRefused(t *testing.T) {
-	secret := secrets.New(secrets.KeyText(key, "a secret that is long enough for anybody"))
-	secret.Put(secrets.KeyText(newID, newSecret), time.Now().Add(-8*24*time.Hour))
-	a, _ := withSecret(t, secret)
+	kept := secrets.New(secrets.KeyText(key, secret))
+	kept.Put(secrets.KeyText(newID, newSecret), time.Now().Add(-8*24*time.Hour))
+	a, _ := withSecret(t, kept)
 	require.Equal(t, good, a.calls(t, newID, newSecret))
-	require.Equal(t, refused, a.calls(t, key, "a secret that is long enough for anybody"))
+	require.Equal(t, refused, a.calls(t, key, secret))
 }
 
-// That the function cannot read its secret is not the caller's fault: LiveKit delivers a webhook again that was answered
-// with 503, and drops one that was answered with 401.
+// That the function cannot read its secret is not the caller's fault: LiveKit delivers a webhook again that was
+// answered with 503, and drops one that was answered with 401.
 func TestASecretThatCannotBeReadRefusesNobody(t *testing.T) {
 	for name, status := range map[string]int{"forbidden": http.StatusBadRequest, "out of order": 500} {
 		t.Run(name, func(t *testing.T) {
-			secret := secrets.New(secrets.KeyText(newID, newSecret))
-			secret.Fail(status)
-			a, hook := withSecret(t, secret)
+			kept := secrets.New(secrets.KeyText(newID, newSecret))
+			kept.Fail(status)
+			a, hook := withSecret(t, kept)
 			require.Equal(t, tryAgain, a.calls(t, newID, newSecret))
 			require.Equal(t, tryAgain, a.calls(t, "anybody", "elses key, who can tell"))
 			require.True(t, strings.HasPrefix(hook.LastEntry().Message, "signatures cannot be checked"))
 
-			secret.Fail(0)
-			require.Eventually(t, func() bool { return a.calls(t, newID, newSecret) == good }, 10*time.Second, 100*time.Millisecond)
-			secret.Fail(status)
+			kept.Fail(0)
+			again := func() bool { return a.calls(t, newID, newSecret) == good }
+			require.Eventually(t, again, 10*time.Second, 100*time.Millisecond)
+			kept.Fail(status)
 			require.Equal(t, good, a.calls(t, newID, newSecret), "what is known is good")
 			require.Equal(t, tryAgain, a.calls(t, "third", "a key that may be new"))
 		})

@@ -18,6 +18,7 @@ import (
 	"livekit-recorder/functions/api"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
+	"livekit-recorder/shared/version"
 )
 
 // attemptTimeout bounds one attempt of a call to SQS or S3: a connection whose other end has gone, perhaps while the
@@ -33,6 +34,7 @@ func main() {
 		log.WithError(err).Error("function cannot start")
 		os.Exit(1)
 	}
+	log.WithFields(logrus.Fields{"version": version.Version(), "commit": version.Commit()}).Info("function starts")
 	lambda.Start(front{handler}.handle)
 }
 
