@@ -28,7 +28,7 @@ func Keys(setting string, all *keys.Keys) Check {
 	return Check{Name: "keys", Run: func(ctx context.Context) Finding {
 		known, err := all.Known(ctx)
 		if err == nil {
-			return ok("LiveKit may be called with %d", len(known.All()))
+			return ok("number of keys with which LiveKit may be called: %d", len(known.All()))
 		}
 
 		f := faultOf(ctx, err)

@@ -61,6 +61,7 @@ func Start(ctx context.Context, checks []Check, log logrus.FieldLogger) (without
 
 // Later goes on with checks that a recorder has started without, until all is well or ctx is done.
 func Later(ctx context.Context, left []Check, log logrus.FieldLogger) {
+	told := map[string]bool{} // said once: a receiver of notices may be away for weeks
 	for len(left) > 0 && wait(ctx, longPause) {
 		var failed []Check
 		for n, f := range Run(ctx, left) {
@@ -69,7 +70,10 @@ func Later(ctx context.Context, left []Check, log logrus.FieldLogger) {
 				return
 			case f.Failed():
 				failed = append(failed, left[n])
-				tell(log, f)
+				if said := f.Check + f.Detail; !told[said] {
+					told[said] = true
+					tell(log, f)
+				}
 			default:
 				log.WithField("check", f.Check).Info("what was missing when the recorder started is there: " + f.Detail)
 			}

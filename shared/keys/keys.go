@@ -16,8 +16,9 @@ import (
 const (
 	// refreshEvery is how old keys may become before the secret is read again.
 	refreshEvery = 5 * time.Minute
-	// readTimeout bounds the reading of the secret: whoever waits for it has to answer somebody.
-	readTimeout = 3 * time.Second
+	// readTimeout bounds the reading of the secret: whoever waits for it has to answer somebody. The function gives one
+	// attempt up after 3 seconds, and has time for another one.
+	readTimeout = 5 * time.Second
 	// failurePause is how long nobody tries again after a reading that has failed, stalePause the same while there are
 	// keys that may still be good: whoever has them need not wait.
 	failurePause, stalePause = time.Second, 30 * time.Second
