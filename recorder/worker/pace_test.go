@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/command"
+)
+
+func TestHowLongARecorderWaitsBeforeItLooks(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		used, elsewhere int
+		want            time.Duration
+	}{
+		"the only one":               {0, 0, 0},
+		"others have less than none": {3, -2, 0}, // counted at different times
+		"empty, beside others":       {0, 1, longestWait},
+		"half full":                  {20, 1, longestWait / 2},
+		"nearly full":                {28, 1, 0},
+		"full":                       {40, 1, 0},
+	} {
+		p := Pace{Most: 40}
+		require.Equal(t, c.want, p.Wait(now, 40-c.used, c.elsewhere), name)
+	}
+	require.LessOrEqual(t, 2*longestWait, time.Second, "a start is never later, even if one look has missed it")
+}
+
+func TestWhoeverFindsAStartThatNobodyTookWaitsNoMore(t *testing.T) {
+	now := time.Now()
+	p := Pace{Most: 40}
+	p.Found(now, 0, longestWait)
+	p.Found(now, longestWait/2-1, longestWait)
+	require.NotZero(t, p.Wait(now, 40, 1), "fuller ones may be about to take it")
+	p.Found(now, time.Hour, 0)
+	require.NotZero(t, p.Wait(now, 40, 1), "it was there before this recorder asked")
+	p.Found(now, longestWait/2, longestWait)
+	require.Zero(t, p.Wait(now, 40, 1))
+	require.Zero(t, p.Wait(now.Add(leading-1), 40, 1))
+	require.Equal(t, longestWait, p.Wait(now.Add(leading), 40, 1), "somebody else may be fuller by now")
+}
+
+// Two workers on one queue: what comes gathers on the one that has much, and the other one takes what that leaves.
+func TestStartsGatherOnFullerRecorders(t *testing.T) {
+	h := idleHarness(t, 30)
+	begun := make(chan string, 100)
+	run := func(name string) (stop func()) {
+		w := &Worker{
+			Starts:        h.Starts,
+			Controls:      h.Controls,
+			MaxRecordings: h.MaxRecordings,
+			Hold:          h.Hold,
+			Ready:         h.Ready,
+			Doubt:         h.Doubt,
+			Log:           h.Log,
+			Start: func(_ context.Context, _ command.Command, b *Baton) Ending {
+				begun <- name
+				<-b.Relinquished()
+				return Ending{Outcome: Done}
+			},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.Run(ctx, context.Background())
+		}()
+		return func() { cancel(); <-ended }
+	}
+
+	defer run("fuller")()
+	for range 21 {
+		h.send(t, "room")
+		require.Equal(t, "fuller", <-begun)
+	}
+	defer run("empty")()
+	began := map[string]int{}
+	for range 9 {
+		h.send(t, "room")
+		began[<-begun]++
+	}
+	require.GreaterOrEqual(t, began["fuller"], 8, "one may have come just when the other one looked")
+	for range 3 {
+		h.send(t, "room")
+		began[<-begun]++
+	}
+	require.GreaterOrEqual(t, began["empty"], 3, "the other one is full")
+}
