@@ -12,12 +12,14 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/api"
+	"livekit-recorder/shared/ecs"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
@@ -60,6 +62,15 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		client := s3.NewFromConfig(aws, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
 		documents = &ledger.Documents{Store: ledger.NewS3Store(client, s.bucket, s.directory)}
 	}
+	var wake func(context.Context)
+	if s.service != "" {
+		recorders := &ecs.Service{
+			Client:  awsecs.NewFromConfig(aws),
+			Cluster: s.cluster,
+			Name:    s.service,
+		}
+		wake = (&waking{recorders: recorders, log: log}).wake
+	}
 	queues := sqs.NewFromConfig(aws)
 	return api.New(api.Config{
 		Keys:       auth.NewSimpleKeyProvider(s.apiKey, s.apiSecret),
@@ -67,6 +78,7 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		Controls:   &queue.Queue{Client: queues, URL: s.controlQueue},
 		Documents:  documents,
 		AutoRecord: s.autoRecord,
+		Wake:       wake,
 		Log:        log,
 	}), nil
 }
