@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"livekit-recorder/shared/queue"
@@ -12,7 +13,11 @@ const (
 	// for SQS asks only some of its servers when it is not to wait (developer guide, "Amazon SQS short and long polling").
 	longestWait = 500 * time.Millisecond
 	// packed is from how many hundredths of its places on a recorder does not wait.
-	packed = 70
+	packed = 60
+	// fresh is how long a start must have been there for a recorder to take it that only looks now and then: whoever waits
+	// for starts all the time has it by then. In a model with 50 ms for SQS to hand a message out, a fleet that shrinks had
+	// a third of the recorders too many that it had without (infra/simulate/scaling).
+	fresh = 100 * time.Millisecond
 	// leading is how long a recorder does not wait that has got a start which nobody else took.
 	leading = 5 * time.Minute
 	// census is the time between two looks how much other recorders have.
@@ -25,6 +30,8 @@ const (
 // and can be stopped: SQS gives messages to whoever asks, evenly. A recorder that is nearly full, or has found that
 // nobody else takes any, asks all the time. The others only look now and then whether something has been left, the
 // emptier the later: a start waits for half a second that way while anybody has room.
+//
+// What has only just come is put back once, so that those who wait for it get it.
 //
 // While nobody else has anything, there is nobody to leave starts to, and no waiting.
 type Pace struct {
@@ -50,6 +57,12 @@ func (p *Pace) Found(now time.Time, lay, after time.Duration) {
 	}
 }
 
+// PutsBack says whether a start is to be put back that was received after a wait, given how long it had been there, and
+// how often it has been received.
+func (p *Pace) PutsBack(lay, after time.Duration, receives int) bool {
+	return after > 0 && receives == 1 && lay < fresh
+}
+
 // polling asks for starts at the pace of a worker.
 type polling struct {
 	worker    *Worker
@@ -70,11 +83,37 @@ func (p *polling) receive(ctx context.Context, free int) []queue.Message {
 	if !w.waitFor(ctx, after) {
 		return nil
 	}
-	messages := w.receive(ctx, w.Starts.Look, w.Starts, free)
+	messages := p.putBack(ctx, w.receive(ctx, w.Starts.Look, w.Starts, free), after)
 	for _, m := range messages {
 		p.pace.Found(time.Now(), m.Lay, after)
 	}
 	return messages
+}
+
+// putBack puts messages back that others are about to take, and returns the rest. Those that may not have got back are
+// among them: nobody else would have them for the length of their visibility timeout. Should another recorder have one
+// as well, the ledger tells.
+func (p *polling) putBack(ctx context.Context, messages []queue.Message, after time.Duration) (kept []queue.Message) {
+	var receipts []string
+	for _, m := range messages {
+		if p.pace.PutsBack(m.Lay, after, m.Receives) {
+			receipts = append(receipts, m.Receipt)
+		}
+	}
+	if len(receipts) == 0 {
+		return messages
+	}
+
+	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	failed, err := p.worker.Starts.Hide(bounded, receipts, 0)
+	if err != nil {
+		p.worker.Log.WithError(err).Debug("starts could not be put back, they are carried out here")
+		return messages
+	}
+	return slices.DeleteFunc(messages, func(m queue.Message) bool {
+		return slices.Contains(receipts, m.Receipt) && failed[m.Receipt] == nil
+	})
 }
 
 // count looks how many recordings others have: what is in flight, and not held here. If it is not known, nobody waits.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestHowLongARecorderWaitsBeforeItLooks(t *testing.T) {
 		"others have less than none": {3, -2, 0}, // counted at different times
 		"empty, beside others":       {0, 1, longestWait},
 		"half full":                  {20, 1, longestWait / 2},
-		"nearly full":                {28, 1, 0},
+		"mostly full":                {24, 1, 0},
 		"full":                       {40, 1, 0},
 	} {
 		p := Pace{Most: 40}
@@ -41,6 +42,32 @@ func TestWhoeverFindsAStartThatNobodyTookWaitsNoMore(t *testing.T) {
 	require.Zero(t, p.Wait(now, 40, 1))
 	require.Zero(t, p.Wait(now.Add(leading-1), 40, 1))
 	require.Equal(t, longestWait, p.Wait(now.Add(leading), 40, 1), "somebody else may be fuller by now")
+}
+
+// A fuller recorder gets what has only just come. What nobody took then is taken by whoever finds it.
+func TestWhatHasJustComeIsPutBackOnce(t *testing.T) {
+	p := Pace{Most: 40}
+	require.True(t, p.PutsBack(fresh-1, longestWait, 1))
+	require.False(t, p.PutsBack(fresh, longestWait, 1))
+	require.False(t, p.PutsBack(0, longestWait, 2), "it has been put back, or its recorder has died")
+	require.False(t, p.PutsBack(0, 0, 1), "this recorder waits for starts")
+
+	h := idleHarness(t, 40)
+	asking := polling{worker: h.Worker, pace: p}
+	h.send(t, "room")
+	received, err := h.Starts.Look(t.Context(), 1, visibility)
+	require.NoError(t, err)
+	require.Len(t, received, 1)
+	require.Less(t, received[0].Lay, 10*time.Second)
+	received[0].Lay = 0
+	require.Empty(t, asking.putBack(t.Context(), slices.Clone(received), longestWait))
+	require.Equal(t, [2]string{"1", "0"}, h.counts(t))
+
+	require.NoError(t, h.Starts.Delete(t.Context(), received[0]))
+	require.Len(t, asking.putBack(t.Context(), slices.Clone(received), longestWait), 1, "it could not be put back")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Len(t, asking.putBack(ended, slices.Clone(received), longestWait), 1, "that is not known")
 }
 
 // Two workers on one queue: what comes gathers on the one that has much, and the other one takes what that leaves.
