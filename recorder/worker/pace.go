@@ -14,9 +14,9 @@ const (
 	longestWait = 500 * time.Millisecond
 	// packed is from how many hundredths of its places on a recorder does not wait.
 	packed = 60
-	// fresh is how long a start must have been there for a recorder to take it that only looks now and then: whoever waits
-	// for starts all the time has it by then. In a model with 50 ms for SQS to hand a message out, a fleet that shrinks had
-	// a third of the recorders too many that it had without (infra/simulate/scaling).
+	// fresh is how long a start must have been there for a recorder to take it that only looks now and then: whoever
+	// waits for starts all the time has it by then. Where SQS takes 50 ms to hand a message out, a shrinking fleet had 2
+	// recorders too many on average that way, and 6 without (infra/simulate/scaling).
 	fresh = 100 * time.Millisecond
 	// leading is how long a recorder does not wait that has got a start which nobody else took.
 	leading = 5 * time.Minute
