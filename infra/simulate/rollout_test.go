@@ -87,6 +87,25 @@ func (r *rollout) deploy(crashes bool) {
 	}
 }
 
+// takeBack moves it to its first version again.
+func (r *rollout) takeBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.version = 1
+}
+
+// protected is how many tasks of the first version are.
+func (r *rollout) protected() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.running(1) {
+		if t.protected.After(time.Now()) {
+			n++
+		}
+	}
+	return n
+}
+
 // count is how many tasks of a version run.
 func (r *rollout) count(version int) (n int) {
 	r.mu.Lock()
