@@ -190,7 +190,8 @@ func (r requests) within(t *testing.T, most bounds) {
 	puts := func(o price.Operation) bool { return o.Writes() && !rest(o) && !media(o) }
 	queues := func(o price.Operation) bool { return o.Service == price.SQS }
 	single := func(o price.Operation) bool {
-		return queues(o) && o.Call != "ReceiveMessage" && o.Call != "ChangeMessageVisibilityBatch"
+		return queues(o) && o.Call != "ReceiveMessage" && o.Call != "ChangeMessageVisibilityBatch" &&
+			o.Call != "GetQueueAttributes"
 	}
 
 	require.LessOrEqual(t, r.hour.Sum(rest), most.journal)
