@@ -27,7 +27,7 @@ const (
 )
 
 // Pace says how eagerly a recorder asks for starts, so that recordings gather on few recorders, and others become empty
-// and can be stopped: SQS gives messages to whoever asks, evenly. A recorder that is nearly full, or has found that
+// and can be stopped: SQS gives messages to whoever asks, evenly. A recorder that is mostly full, or has found that
 // nobody else takes any, asks all the time. The others only look now and then whether something has been left, the
 // emptier the later: a start waits for half a second that way while anybody has room.
 //
