@@ -38,8 +38,8 @@ func readContainer(ctx context.Context, cgroup, metadata string) (container, err
 	own, err := cgroupLimits(cgroup)
 	c.limit(own)
 	if metadata != "" {
-		task, metadataErr := taskLimits(ctx, metadata)
-		c.limit(task)
+		task, metadataErr := readTask(ctx, metadata)
+		c.limit(container{task.Limits.CPU, int64(task.Limits.Memory * (1 << 20))})
 		err = errors.Join(err, metadataErr)
 	}
 
@@ -95,28 +95,32 @@ func cgroupLimit(directory, name string) (numbers []float64, err error) {
 	return numbers, nil
 }
 
-// taskLimits are those of the ECS task, in processors and MiB.
-func taskLimits(ctx context.Context, metadata string) (c container, err error) {
+// ecsTask is what ECS says of the task that this recorder runs in, its limits in processors and MiB.
+type ecsTask struct {
+	Cluster, ServiceName, Family, Revision string
+	Limits                                 struct{ CPU, Memory float64 }
+}
+
+// readTask asks the metadata endpoint.
+func readTask(ctx context.Context, metadata string) (task ecsTask, err error) {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metadata+"/task", nil)
 	if err != nil {
-		return c, fmt.Errorf("ask for task metadata: %w", err)
+		return task, fmt.Errorf("ask for task metadata: %w", err)
 	}
 
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return c, fmt.Errorf("ask for task metadata: %w", err)
+		return task, fmt.Errorf("ask for task metadata: %w", err)
 	}
 	defer response.Body.Close()
 
 	if response.StatusCode != http.StatusOK {
-		return c, fmt.Errorf("ask for task metadata: %s", response.Status)
+		return task, fmt.Errorf("ask for task metadata: %s", response.Status)
 	}
-
-	var task struct{ Limits struct{ CPU, Memory float64 } }
 	if err := json.NewDecoder(response.Body).Decode(&task); err != nil {
-		return c, fmt.Errorf("read task metadata: %w", err)
+		return task, fmt.Errorf("read task metadata: %w", err)
 	}
-	return container{task.Limits.CPU, int64(task.Limits.Memory * (1 << 20))}, nil
+	return task, nil
 }

@@ -99,7 +99,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		"maxRecordings": s.limits.maxRecordings,
 		"processors":    cpu.processors,
 	}).Info("recorder ready")
-	return serve(ctx, s, recorder, pool, cpu, without, entry)
+	return serve(ctx, s, recorder, pool, cpu, without, aws, entry)
 }
 
 func loadAWS(ctx context.Context, s settings) (aws.Config, error) {
@@ -170,7 +170,9 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 
 // serve works until ctx is done and everything is handed over or stored. What only watches goes on until then.
 func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *room.Pool, cpu *cpuMeter,
-	without []check.Check, log logrus.FieldLogger) error {
+	without []check.Check, aws aws.Config, log logrus.FieldLogger) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { cpu.Run(watching) })
@@ -181,7 +183,13 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 	watchers.Go(func() { check.Later(watching, without, log) })
 	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
 	if s.ecs.agent != "" {
-		task := &protection.Task{Agent: s.ecs.agent, Running: recorder.Recordings.Running, Log: log}
+		task := &protection.Task{
+			Agent:      s.ecs.agent,
+			Running:    recorder.Recordings.Running,
+			Superseded: deployment{s.ecs.metadata, aws}.superseded,
+			End:        end,
+			Log:        log,
+		}
 		watchers.Go(func() { task.Run(watching) })
 	}
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -37,7 +38,10 @@ type Config struct {
 	Documents  *ledger.Documents // nil without a bucket: recordings cannot be looked at then
 	AutoRecord Rules             // who is recorded when they join
 	Now        func() time.Time  // the clock that orders commands; nil: time.Now
-	Log        logrus.FieldLogger
+	// Wake sees to it that there is somebody to take a start; nil: there always is. It is bounded, and may fail in
+	// silence: the start waits on its queue.
+	Wake func(context.Context)
+	Log  logrus.FieldLogger
 }
 
 // api is the handler. It has no state of its own.
@@ -204,9 +208,16 @@ func (a *api) send(ctx context.Context, c command.Command) error {
 	if c.Action == command.Stop {
 		q = a.Controls
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	// Beside the sending: neither waits for the other, and a function that has answered is frozen.
+	var waking sync.WaitGroup
+	defer waking.Wait()
+	if c.Action == command.Start && a.Wake != nil {
+		waking.Go(func() { a.Wake(ctx) })
+	}
+
+	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if err := q.Send(ctx, body); err != nil {
+	if err := q.Send(bounded, body); err != nil {
 		return unavailable("the command could not be queued, try again", err)
 	}
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -110,4 +111,20 @@ func TestFaultsAreToldByFieldAndQueueNothing(t *testing.T) {
 	}
 	require.Nil(t, sent(t, a.Starts))
 	require.Nil(t, sent(t, a.Controls))
+}
+
+// There may be no recorder: somebody has to start one. A stop needs none that is not there.
+func TestStartsWakeRecorders(t *testing.T) {
+	a, _ := newService(t)
+	woken := 0
+	a.Wake = func(context.Context) { woken++ }
+	a = serve(a.Config)
+	bearer := "Bearer " + token(t, nil)
+
+	status, _ := a.call(t, call{"POST", "/recordings/start", `{"room":"r","participant":"p"}`, bearer})
+	require.Equal(t, 202, status)
+	require.Equal(t, 1, woken, "before the answer: the function may be frozen behind it")
+	status, _ = a.call(t, call{"POST", "/recordings/stop", `{"room":"r","participant":"p"}`, bearer})
+	require.Equal(t, 202, status)
+	require.Equal(t, 1, woken)
 }

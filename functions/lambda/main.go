@@ -12,10 +12,12 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/api"
+	"livekit-recorder/shared/ecs"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 	"livekit-recorder/shared/version"
@@ -60,12 +62,22 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		client := s3.NewFromConfig(aws, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
 		documents = &ledger.Documents{Store: ledger.NewS3Store(client, s.bucket, s.directory)}
 	}
+	var wake func(context.Context)
+	if s.service != "" {
+		recorders := &ecs.Service{
+			Client:  awsecs.NewFromConfig(aws),
+			Cluster: s.cluster,
+			Name:    s.service,
+		}
+		wake = (&waking{recorders: recorders, log: log}).wake
+	}
 	return api.New(api.Config{
 		Keys:       s.keys.Open(aws, log),
 		Starts:     queue.Open(aws, s.startQueue),
 		Controls:   queue.Open(aws, s.controlQueue),
 		Documents:  documents,
 		AutoRecord: s.autoRecord,
+		Wake:       wake,
 		Log:        log,
 	}), nil
 }

@@ -18,6 +18,7 @@ type settings struct {
 	startQueue, controlQueue string      // URLs
 	bucket, directory        string      // no bucket: recordings cannot be looked at
 	region                   string
+	cluster, service         string // of the recorders, if the service may have none; or empty
 	autoRecord               api.Rules
 	logLevel                 logrus.Level
 }
@@ -39,6 +40,11 @@ func readSettings() (settings, error) {
 		bucket:       os.Getenv("S3_BUCKET"),
 		directory:    os.Getenv("S3_DIRECTORY"),
 		region:       cmp.Or(os.Getenv("S3_REGION"), os.Getenv("AWS_REGION")),
+		cluster:      os.Getenv("ECS_CLUSTER"),
+		service:      os.Getenv("ECS_SERVICE"),
+	}
+	if (s.cluster == "") != (s.service == "") {
+		faults = append(faults, errors.New("ECS_CLUSTER and ECS_SERVICE go together: set both or neither"))
 	}
 
 	var wrong []error

@@ -21,6 +21,8 @@ func setAll(t *testing.T) {
 		"AWS_REGION":         "eu-central-1",
 		"AUTO_RECORD":        "",
 		"LOG_LEVEL":          "",
+		"ECS_CLUSTER":        "",
+		"ECS_SERVICE":        "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -32,6 +34,7 @@ func TestEverythingWrongInTheEnvironmentIsNamedAtOnce(t *testing.T) {
 	t.Setenv("CONTROL_QUEUE_URL", "")
 	t.Setenv("AUTO_RECORD", "everybody")
 	t.Setenv("LOG_LEVEL", "loud")
+	t.Setenv("ECS_SERVICE", "recorders")
 
 	_, err := readSettings()
 	require.Error(t, err)
@@ -40,6 +43,7 @@ func TestEverythingWrongInTheEnvironmentIsNamedAtOnce(t *testing.T) {
 		"CONTROL_QUEUE_URL is not set",
 		"AUTO_RECORD must be",
 		"LOG_LEVEL must be",
+		"ECS_CLUSTER and ECS_SERVICE go together",
 	} {
 		require.ErrorContains(t, err, fault)
 	}

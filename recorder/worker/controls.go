@@ -24,7 +24,7 @@ func (w *Worker) pollControls(ctx context.Context) {
 		}
 		<-slots // there was room for one; this goroutine is the only one that takes it
 
-		for _, m := range w.receive(ctx, w.Controls, maxControls-len(slots)) {
+		for _, m := range w.receive(ctx, w.Controls.Receive, w.Controls, maxControls-len(slots)) {
 			slots <- struct{}{}
 			running.Go(func() {
 				defer func() { <-slots }()

@@ -40,6 +40,16 @@ func (h *holds) drop(b *Baton) {
 	h.batons = slices.DeleteFunc(h.batons, func(other *Baton) bool { return other == b })
 }
 
+// count is how many messages are held.
+func (h *holds) count() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.batons {
+		n += len(b.held())
+	}
+	return n
+}
+
 // drain gives all batons up, and those that are still to come.
 func (h *holds) drain() {
 	h.mu.Lock()

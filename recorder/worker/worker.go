@@ -120,6 +120,7 @@ func (w *Worker) Run(ctx, force context.Context) {
 
 func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) {
 	all := newPlaces(w.MaxRecordings)
+	asking := polling{worker: w, pace: Pace{Most: w.MaxRecordings}}
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -132,7 +133,7 @@ func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) 
 			continue
 		}
 
-		for _, m := range w.receive(ctx, w.Starts, max(1, all.free())) {
+		for _, m := range asking.receive(ctx, max(1, all.free())) {
 			p, ok := all.take()
 			if !ok || !w.Ready() { // somebody has come meanwhile for whom a start has waited
 				if ok {
@@ -162,9 +163,12 @@ func (w *Worker) waitFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// receive long-polls once. An error is logged and waited out.
-func (w *Worker) receive(ctx context.Context, q *queue.Queue, limit int) []queue.Message {
-	messages, err := q.Receive(ctx, limit, visibility)
+// receiving is one of a queue's ways to get messages.
+type receiving func(ctx context.Context, limit int, visibility time.Duration) ([]queue.Message, error)
+
+// receive asks a queue once. An error is logged and waited out.
+func (w *Worker) receive(ctx context.Context, ask receiving, q *queue.Queue, limit int) []queue.Message {
+	messages, err := ask(ctx, limit, visibility)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).WithField("queue", q.URL).Error("queue cannot be read, will be tried again")
 		w.wait(ctx)

@@ -46,6 +46,8 @@ type Message struct {
 	Receipt  string
 	Receives int       // how often it has been received, this time included
 	At       time.Time // when it was received: the 12 hours in flight begin here
+	// Lay is how long it had been on the queue when it was received for the first time, if this is that time.
+	Lay time.Duration
 }
 
 // Send puts a message on the queue.
@@ -58,17 +60,28 @@ func (q *Queue) Send(ctx context.Context, body string) error {
 
 // Receive waits up to [LongPoll] for up to limit messages (at most [MaxBatch]) and hides them for visibility.
 func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]Message, error) {
+	return q.receive(ctx, limit, visibility, LongPoll)
+}
+
+// Look is the same without waiting.
+func (q *Queue) Look(ctx context.Context, limit int, visibility time.Duration) ([]Message, error) {
+	return q.receive(ctx, limit, visibility, 0)
+}
+
+func (q *Queue) receive(ctx context.Context, limit int, visibility, wait time.Duration) ([]Message, error) {
 	// The call itself must be given longer than the server may take to answer it.
-	ctx, cancel := context.WithTimeout(ctx, LongPoll+spare)
+	ctx, cancel := context.WithTimeout(ctx, wait+spare)
 	defer cancel()
 
 	out, err := q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:            &q.URL,
 		MaxNumberOfMessages: int32(min(limit, MaxBatch)),
-		WaitTimeSeconds:     int32(LongPoll / time.Second),
+		WaitTimeSeconds:     int32(wait / time.Second),
 		VisibilityTimeout:   int32(visibility / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameApproximateReceiveCount,
+			types.MessageSystemAttributeNameSentTimestamp,
+			types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp,
 		},
 	})
 	if err != nil {
@@ -85,10 +98,39 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 			Receipt:  aws.ToString(m.ReceiptHandle),
 			Receives: receives,
 			At:       now,
+			Lay:      lay(m.Attributes, receives),
 		}
 	}
 
 	return messages, nil
+}
+
+// lay is how long a message had been there at its first receive, both by the service's clock. 0 if this is another one.
+func lay(attributes map[string]string, receives int) time.Duration {
+	sent, sentErr := strconv.ParseInt(attributes["SentTimestamp"], 10, 64)
+	first, firstErr := strconv.ParseInt(attributes["ApproximateFirstReceiveTimestamp"], 10, 64)
+	if receives != 1 || sentErr != nil || firstErr != nil {
+		return 0
+	}
+	return time.Duration(first-sent) * time.Millisecond
+}
+
+// InFlight is about how many messages are received and neither deleted nor visible again.
+func (q *Queue) InFlight(ctx context.Context) (int, error) {
+	name := types.QueueAttributeNameApproximateNumberOfMessagesNotVisible
+	out, err := q.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl:       &q.URL,
+		AttributeNames: []types.QueueAttributeName{name},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count messages in flight: %w", err)
+	}
+
+	n, err := strconv.Atoi(out.Attributes[string(name)])
+	if err != nil {
+		return 0, fmt.Errorf("count messages in flight: %w", err)
+	}
+	return n, nil
 }
 
 // Hide sets the visibility timeout of messages anew, from now on. It returns the errors by receipt of those that could
