@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/bombsimon/logrusr/v4"
@@ -22,6 +24,7 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/health"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/notify"
 	"livekit-recorder/recorder/protection"
@@ -36,6 +39,9 @@ func main() {
 	if len(os.Args) > 1 {
 		if err := subcommand(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, "recorder:", err)
+			if os.Args[1] == "health" {
+				os.Exit(1) // all that a health check may say
+			}
 			os.Exit(2)
 		}
 		return
@@ -54,10 +60,13 @@ func main() {
 
 // subcommand does what is no service.
 func subcommand(args []string) error {
-	if args[0] != "compose" {
-		return fmt.Errorf("unknown argument %q: without arguments this is the service, see also recorder compose -h", args[0])
+	switch args[0] {
+	case "compose":
+		return printComposition(args[1:], os.Stdout)
+	case "health":
+		return health.Ask(context.Background(), os.Getenv("METRICS_ADDR"))
 	}
-	return printComposition(args[1:], os.Stdout)
+	return fmt.Errorf("unknown argument %q: without arguments this is the service, see also recorder compose -h", args[0])
 }
 
 func run(ctx context.Context, log *logrus.Logger) error {
@@ -65,7 +74,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if err != nil {
 		return fmt.Errorf("read environment: %w", err)
 	}
-	log.SetLevel(s.logLevel)
+	log.SetLevel(s.operators.logLevel)
 	name := guid.New("RR_")
 	entry := log.WithField("recorder", name)
 	lksdk.SetLogger(logger.LogRLogger(logrusr.New(sdkLog(log))))
@@ -91,7 +100,12 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	}
 	limits := readLimits(ctx, &s, entry)
 	cpu := &cpuMeter{processors: limits.processors}
-	recorder, err = newRecorder(s, name, pool, ffmpeg, cpu, aws, entry)
+	seen := &gauges{pool: pool, cpu: cpu, capacity: s.limits.maxRecordings, log: entry}
+	server, err := listen(ctx, s, seen)
+	if err != nil {
+		return err
+	}
+	recorder, err = newRecorder(s, seen, ffmpeg, aws)
 	if err != nil {
 		return err
 	}
@@ -99,7 +113,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		"maxRecordings": s.limits.maxRecordings,
 		"processors":    cpu.processors,
 	}).Info("recorder ready")
-	return serve(ctx, s, recorder, pool, cpu, entry)
+	return serve(ctx, s, seen, server)
 }
 
 func probe(ctx context.Context, path string, log logrus.FieldLogger) (mux.FFmpeg, error) {
@@ -129,15 +143,16 @@ func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) contai
 	return limits
 }
 
-func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
-	log logrus.FieldLogger) (*service.Recorder, error) {
+// newRecorder makes a recorder, which is seen from then on.
+func newRecorder(s settings, seen *gauges, ffmpeg mux.FFmpeg, aws aws.Config) (*service.Recorder, error) {
+	pool, log, name := seen.pool, seen.log, seen.pool.Name
 	queues := sqs.NewFromConfig(aws)
 	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle), log)
-	notifier, err := notify.New(s.webhooks, s.liveKit.key, s.liveKit.secret, log)
+	notices, err := newNotices(s, aws, log)
 	if err != nil {
 		return nil, err
 	}
-	return service.New(service.Settings{
+	recorder, err := service.New(service.Settings{
 		Names:         recording.Names{Recorder: name, Bucket: s.storage.bucket, FileTemplate: s.storage.fileTemplate},
 		Policy:        s.policy,
 		Scratch:       s.scratchDir,
@@ -153,16 +168,68 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 		Storage:  storage,
 		Media:    media{ffmpeg},
 		Disk:     scratch.OS{},
-		Notices:  notifier,
-		Ready:    func() bool { return pool.Reachable() && !cpu.Busy() },
+		Notices:  notices,
+		Ready:    func() bool { return pool.Reachable() && !seen.cpu.Busy() },
 		Now:      time.Now,
 		Log:      log,
 	})
+	if err != nil {
+		return nil, err
+	}
+
+	seen.recorder = recorder
+	seen.connect()
+	if b, ok := storage.(bucket); ok {
+		seen.connectUploads(b.S3)
+	}
+	return recorder, nil
 }
 
-// serve works until ctx is done and everything is handed over or stored. What only watches goes on until then.
-func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *room.Pool, cpu *cpuMeter,
-	log logrus.FieldLogger) error {
+// newNotices makes what tells others of recordings.
+func newNotices(s settings, aws aws.Config, log logrus.FieldLogger) (*notify.Everybody, error) {
+	webhooks, err := notify.New(s.notices.webhooks, s.liveKit.key, s.liveKit.secret, log)
+	if err != nil {
+		return nil, err
+	}
+	everybody := &notify.Everybody{Webhooks: webhooks}
+	if s.notices.bus != "" {
+		everybody.Bus = &notify.Bus{Client: eventbridge.NewFromConfig(aws), Name: s.notices.bus, Log: log}
+	}
+	return everybody, nil
+}
+
+// listen opens the address at which operators see how the recorder is; nil if there is none.
+func listen(ctx context.Context, s settings, seen *gauges) (*health.Server, error) {
+	if s.operators.address == "" {
+		return nil, nil
+	}
+	server := &health.Server{
+		Address: s.operators.address,
+		Build:   build(seen.pool.Name),
+		Unready: seen.unready,
+		Log:     seen.log,
+	}
+	return server, server.Listen(ctx)
+}
+
+// build says what this program is built of, and how this recorder is called.
+func build(recorder string) map[string]string {
+	labels := map[string]string{"recorder": recorder, "version": "", "commit": "", "go": runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		labels["version"] = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				labels["commit"] = s.Value
+			}
+		}
+	}
+	return labels
+}
+
+// serve works until ctx is done and everything is handed over or stored. What only watches goes on until then, and
+// tells of it to the last.
+func serve(ctx context.Context, s settings, seen *gauges, server *health.Server) error {
+	recorder, pool, cpu, log := seen.recorder, seen.pool, seen.cpu, seen.log
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { cpu.Run(watching) })
@@ -170,7 +237,13 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 		watchers.Go(func() { newThreads(cpu.processors).Run(watching) })
 	}
 	watchers.Go(func() { pool.Probe(watching) })
-	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
+	watchers.Go(func() { seen.report(watching, s.operators.stack) })
+	watchers.Go(func() { seen.overlook(watching) })
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	var last sync.WaitGroup
+	if server != nil {
+		last.Go(func() { server.Run(serving) })
+	}
 	if s.ecs.agent != "" {
 		task := &protection.Task{Agent: s.ecs.agent, Running: recorder.Recordings.Running, Log: log}
 		watchers.Go(func() { task.Run(watching) })
@@ -180,6 +253,8 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 	pool.Wait()
 	stopWatching()
 	watchers.Wait()
+	stopServing()
+	last.Wait()
 	return err
 }
 
