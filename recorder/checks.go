@@ -43,7 +43,7 @@ func checks(s settings, all *keys.Keys, aws aws.Config) []check.Check {
 		seen(check.Queue("control queue", "CONTROL_QUEUE_URL", controls, 0), "CONTROL_QUEUE_URL", addressOf(controls)),
 		storage,
 	}
-	for _, hook := range s.webhooks {
+	for _, hook := range s.notices.webhooks {
 		list = append(list, check.Webhook(hook))
 	}
 	return list

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/bombsimon/logrusr/v4"
 	"github.com/livekit/protocol/logger"
@@ -23,6 +25,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/check"
+	"livekit-recorder/recorder/health"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/notify"
 	"livekit-recorder/recorder/protection"
@@ -30,6 +33,7 @@ import (
 	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/recorder/service"
+	"livekit-recorder/shared/keys"
 	"livekit-recorder/shared/queue"
 	"livekit-recorder/shared/version"
 )
@@ -58,7 +62,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if err != nil {
 		return fmt.Errorf("read environment: %w", err)
 	}
-	log.SetLevel(s.logLevel)
+	log.SetLevel(s.operators.logLevel)
 	name := guid.New("RR_")
 	entry := log.WithField("recorder", name)
 	entry.WithFields(logrus.Fields{"version": version.Version(), "commit": version.Commit()}).Info("recorder starts")
@@ -91,7 +95,12 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	}
 	limits := readLimits(ctx, &s, entry)
 	cpu := &cpuMeter{processors: limits.processors}
-	recorder, err = newRecorder(s, name, pool, ffmpeg, cpu, aws, entry)
+	seen := &gauges{pool: pool, cpu: cpu, capacity: s.limits.maxRecordings, log: entry}
+	server, err := listen(ctx, s, seen)
+	if err != nil {
+		return err
+	}
+	recorder, err = newRecorder(s, seen, ffmpeg, aws)
 	if err != nil {
 		return err
 	}
@@ -99,7 +108,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		"maxRecordings": s.limits.maxRecordings,
 		"processors":    cpu.processors,
 	}).Info("recorder ready")
-	return serve(ctx, s, recorder, pool, cpu, without, aws, entry)
+	return serve(ctx, s, seen, server, without, aws)
 }
 
 func loadAWS(ctx context.Context, s settings) (aws.Config, error) {
@@ -138,14 +147,15 @@ func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) contai
 	return limits
 }
 
-func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
-	log logrus.FieldLogger) (*service.Recorder, error) {
+// newRecorder makes a recorder, which is seen from then on.
+func newRecorder(s settings, seen *gauges, ffmpeg mux.FFmpeg, aws aws.Config) (*service.Recorder, error) {
+	pool, log, name := seen.pool, seen.log, seen.pool.Name
 	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle), log)
-	notifier, err := notify.New(s.webhooks, pool.Keys, log)
+	notices, err := newNotices(s, pool.Keys, aws, log)
 	if err != nil {
 		return nil, err
 	}
-	return service.New(service.Settings{
+	recorder, err := service.New(service.Settings{
 		Names:         recording.Names{Recorder: name, Bucket: s.storage.bucket, FileTemplate: s.storage.fileTemplate},
 		Policy:        s.policy,
 		Scratch:       s.scratchDir,
@@ -161,18 +171,62 @@ func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cp
 		Storage:  storage,
 		Media:    media{ffmpeg},
 		Disk:     scratch.OS{},
-		Notices:  notifier,
-		Ready:    func() bool { return pool.Reachable() && !cpu.Busy() },
+		Notices:  notices,
+		Ready:    func() bool { return pool.Reachable() && !seen.cpu.Busy() },
 		Now:      time.Now,
 		Log:      log,
 	})
+	if err != nil {
+		return nil, err
+	}
+
+	seen.recorder = recorder
+	seen.connect()
+	if b, ok := storage.(bucket); ok {
+		seen.connectUploads(b.S3)
+	}
+	return recorder, nil
 }
 
-// serve works until ctx is done and everything is handed over or stored. What only watches goes on until then.
-func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *room.Pool, cpu *cpuMeter,
-	without []check.Check, aws aws.Config, log logrus.FieldLogger) error {
+// newNotices makes what tells others of recordings.
+func newNotices(s settings, by *keys.Keys, aws aws.Config, log logrus.FieldLogger) (*notify.Everybody, error) {
+	webhooks, err := notify.New(s.notices.webhooks, by, log)
+	if err != nil {
+		return nil, err
+	}
+	everybody := &notify.Everybody{Webhooks: webhooks}
+	if s.notices.bus != "" {
+		everybody.Bus = &notify.Bus{Client: eventbridge.NewFromConfig(aws), Name: s.notices.bus, Log: log}
+	}
+	return everybody, nil
+}
+
+// listen opens the address at which operators see how the recorder is; nil if there is none.
+func listen(ctx context.Context, s settings, seen *gauges) (*health.Server, error) {
+	if s.operators.address == "" {
+		return nil, nil
+	}
+	server := &health.Server{
+		Address: s.operators.address,
+		Build: map[string]string{
+			"recorder": seen.pool.Name,
+			"version":  version.Version(),
+			"commit":   version.Commit(),
+			"go":       runtime.Version(),
+		},
+		Unready: seen.unready,
+		Log:     seen.log,
+	}
+	return server, server.Listen(ctx)
+}
+
+// serve works until ctx is done and everything is handed over or stored. What only watches goes on until then, and
+// tells of it to the last.
+func serve(ctx context.Context, s settings, seen *gauges, server *health.Server, without []check.Check,
+	aws aws.Config) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	recorder, pool, cpu, log := seen.recorder, seen.pool, seen.cpu, seen.log
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { cpu.Run(watching) })
@@ -181,7 +235,13 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 	}
 	watchers.Go(func() { pool.Probe(watching) })
 	watchers.Go(func() { check.Later(watching, without, log) })
-	watchers.Go(func() { reportMetrics(watching, recorder, s.limits.maxRecordings, cpu, log) })
+	watchers.Go(func() { seen.report(watching, s.operators.stack) })
+	watchers.Go(func() { seen.overlook(watching) })
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	var last sync.WaitGroup
+	if server != nil {
+		last.Go(func() { server.Run(serving) })
+	}
 	if s.ecs.agent != "" {
 		task := &protection.Task{
 			Agent:      s.ecs.agent,
@@ -197,6 +257,8 @@ func serve(ctx context.Context, s settings, recorder *service.Recorder, pool *ro
 	pool.Wait()
 	stopWatching()
 	watchers.Wait()
+	stopServing()
+	last.Wait()
 	return err
 }
 

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
 	"testing"
 	"time"
@@ -30,9 +28,10 @@ func TestEveryFaultOfTheEnvironmentIsToldAtOnce(t *testing.T) {
 	t.Setenv("HOLD_LIMIT", "12h")
 	t.Setenv("S3_BUCKET", "b")
 	t.Setenv("AWS_REGION", "")
+	t.Setenv("METRICS_ADDR", "9090")
 	_, err := readSettings()
 	for _, name := range []string{"LIVEKIT_URL", "SCRATCH_LIMIT", "MAX_RECORDINGS", "REJOIN_WINDOW", "HOLD_LIMIT",
-		"S3_REGION"} {
+		"S3_REGION", "METRICS_ADDR"} {
 		require.ErrorContains(t, err, name)
 	}
 }
@@ -41,38 +40,18 @@ func TestSettings(t *testing.T) {
 	required(t)
 	t.Setenv("SCRATCH_LIMIT", "20GiB")
 	t.Setenv("HAND_OVER_TIMEOUT", "0s")
+	t.Setenv("METRICS_ADDR", ":9090")
+	t.Setenv("STACK_NAME", "recorders")
+	t.Setenv("EVENT_BUS", "calls")
 	s, err := readSettings()
 	require.NoError(t, err)
 	require.EqualValues(t, 20<<30, s.limits.scratchLimit)
 	require.Zero(t, s.policy.HandOver)
 	require.Equal(t, 30*time.Second, s.policy.RejoinWindow)
-}
-
-// CloudWatch reads metrics out of log lines that look like this.
-func TestMetricsAreInEmbeddedMetricFormat(t *testing.T) {
-	var out bytes.Buffer
-	log := logrus.New()
-	log.SetOutput(&out)
-	log.SetFormatter(&logrus.JSONFormatter{})
-	logMetrics(log, time.UnixMilli(1700000000123), []metric{{"Recordings", "Count", 3}, {"ScratchBytes", "Bytes", 4096}})
-	var line struct {
-		AWS struct {
-			Timestamp         int64
-			CloudWatchMetrics []struct {
-				Namespace  string
-				Dimensions [][]string
-				Metrics    []struct{ Name, Unit string }
-			}
-		} `json:"_aws"`
-		Recordings, ScratchBytes float64
-	}
-	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
-	require.EqualValues(t, 1700000000123, line.AWS.Timestamp)
-	require.Len(t, line.AWS.CloudWatchMetrics, 1)
-	require.Len(t, line.AWS.CloudWatchMetrics[0].Metrics, 2)
-	require.Equal(t, [][]string{{}}, line.AWS.CloudWatchMetrics[0].Dimensions)
-	require.EqualValues(t, 3, line.Recordings)
-	require.EqualValues(t, 4096, line.ScratchBytes)
+	require.Equal(t, logrus.InfoLevel, s.operators.logLevel)
+	require.Equal(t, ":9090", s.operators.address)
+	require.Equal(t, "recorders", s.operators.stack)
+	require.Equal(t, "calls", s.notices.bus)
 }
 
 func TestProcessorTimeIsMeasured(t *testing.T) {

@@ -8,33 +8,93 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/health"
+	"livekit-recorder/recorder/metrics"
+	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/service"
 	"livekit-recorder/recorder/sockets"
+	"livekit-recorder/recorder/upload"
 )
 
-// metricsInterval is how often the recorder says how loaded it is.
-const metricsInterval = time.Minute
+const (
+	// metricsInterval is how often CloudWatch is told how the recorder is.
+	metricsInterval = time.Minute
+	// overviewInterval is how often all recordings are looked at, for a sign of life.
+	overviewInterval = 5 * time.Second
+)
 
-// metric is one number, with its unit as CloudWatch names units.
-type metric struct {
-	name, unit string
-	value      float64
+// gauges are what operators see that is known already.
+type gauges struct {
+	recorder *service.Recorder
+	pool     *room.Pool
+	cpu      *cpuMeter
+	capacity int
+	drops    sockets.Count
+	log      logrus.FieldLogger
 }
 
-// reportMetrics logs how loaded the recorder is, until ctx is done: as ordinary fields, and in CloudWatch's embedded
-// metric format (CloudWatch user guide, "Embedded metric format specification"), so that nothing else is needed to
-// graph them.
-func reportMetrics(ctx context.Context, recorder *service.Recorder, capacity int, cpu *cpuMeter,
-	log logrus.FieldLogger) {
+// connect has the metrics read from where they are known.
+func (g *gauges) connect() {
+	metrics.Recordings.From(func() float64 { return float64(g.recorder.Recordings.Running()) })
+	metrics.Capacity.From(func() float64 { return float64(g.capacity) })
+	metrics.Full.From(func() float64 { return indicator(len(g.unready()) > 0) })
+	metrics.LiveKit.From(func() float64 { return indicator(g.pool.Reachable()) })
+	metrics.CPU.From(g.cpu.Share)
+	metrics.Goroutines.From(func() float64 { return float64(runtime.NumGoroutine()) })
+	metrics.ScratchBytes.From(func() float64 { return float64(g.recorder.Space.Used()) })
+	metrics.ScratchUsed.From(g.recorder.Space.Share)
+	metrics.Faults.From(func() float64 { return float64(guard.Caught()) })
+	metrics.DroppedDatagrams.From(func() float64 {
+		dropped, err := g.drops.Total()
+		if err != nil {
+			g.log.WithError(err).Warn("dropped datagrams are not counted")
+		}
+		return float64(dropped)
+	})
+}
+
+// connectUploads does the same with what is on its way into the bucket, or waits for it to say a name.
+func (g *gauges) connectUploads(s *upload.S3) {
+	metrics.Uploads.From(func() float64 { return float64(s.Underway().Files) })
+	metrics.Pending.From(func() float64 { return float64(s.Underway().Pending) })
+	metrics.Lag.From(func() float64 { return max(s.Underway().Lag, g.recorder.Recordings.Unnamed()).Seconds() })
+	metrics.JournalBytes.From(func() float64 { return float64(s.Underway().Journal) })
+	metrics.JournalAge.From(func() float64 { return s.Underway().JournalAge.Seconds() })
+}
+
+func indicator(set bool) float64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// unready says why no starts are taken; nothing if they are.
+func (g *gauges) unready() (reasons []string) {
+	for _, c := range []struct {
+		holds  bool
+		reason string
+	}{
+		{!g.pool.Reachable(), "LiveKit cannot be reached"},
+		{g.cpu.Busy(), "the processors have nothing to spare"},
+		{g.recorder.Space.Full(), "the scratch space is used up"},
+		{g.recorder.Free() == 0, "it has as many recordings as it takes, or one that may kill it"},
+		{g.recorder.Ending(), "it shuts down"},
+	} {
+		if c.holds {
+			reasons = append(reasons, c.reason)
+		}
+	}
+	return reasons
+}
+
+// report tells CloudWatch how the recorder is, until ctx is done.
+func (g *gauges) report(ctx context.Context, stack string) {
+	reporter := &health.Reporter{Stack: stack, Log: g.log}
 	ticker := time.NewTicker(metricsInterval)
 	defer ticker.Stop()
-	var drops sockets.Drops
 	for {
-		dropped, err := drops.Since()
-		if err != nil {
-			log.WithError(err).Warn("dropped datagrams are not counted")
-		}
-		logMetrics(log, time.Now(), load(recorder, capacity, cpu, dropped))
+		reporter.Report(time.Now())
 		select {
 		case <-ctx.Done():
 			return
@@ -43,34 +103,18 @@ func reportMetrics(ctx context.Context, recorder *service.Recorder, capacity int
 	}
 }
 
-func load(recorder *service.Recorder, capacity int, cpu *cpuMeter, dropped int64) []metric {
-	running, full := recorder.Recordings.Running(), 0.0
-	if running >= capacity || !recorder.Ready() {
-		full = 1
+// overlook looks at all recordings now and then, until ctx is done: if that hangs, the recorder does.
+func (g *gauges) overlook(ctx context.Context) {
+	defer metrics.Overview.End()
+	ticker := time.NewTicker(overviewInterval)
+	defer ticker.Stop()
+	for {
+		g.recorder.Recordings.Running()
+		metrics.Overview.Turn()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
 	}
-	return []metric{
-		{"Recordings", "Count", float64(running)}, {"Capacity", "Count", float64(capacity)}, {"Full", "Count", full},
-		{"ScratchBytes", "Bytes", float64(recorder.Space.Used())}, {"DroppedDatagrams", "Count", float64(dropped)},
-		{"CPU", "Percent", 100 * cpu.Share()},
-		{"Goroutines", "Count", float64(runtime.NumGoroutine())},
-		{"Faults", "Count", float64(guard.Caught())},
-	}
-}
-
-func logMetrics(log logrus.FieldLogger, now time.Time, metrics []metric) {
-	fields := logrus.Fields{}
-	var definitions []map[string]string
-	for _, m := range metrics {
-		fields[m.name] = m.value
-		definitions = append(definitions, map[string]string{"Name": m.name, "Unit": m.unit})
-	}
-
-	fields["_aws"] = map[string]any{
-		"Timestamp": now.UnixMilli(),
-		"CloudWatchMetrics": []map[string]any{
-			{"Namespace": "ParticipantRecorder", "Dimensions": [][]string{{}}, "Metrics": definitions},
-		},
-	}
-
-	log.WithFields(fields).Info("load")
 }

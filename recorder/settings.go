@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,9 +26,9 @@ type settings struct {
 	ecs                      ecsSettings
 	policy                   recording.Policy
 	startQueue, controlQueue string
-	webhooks                 []string
+	notices                  noticeSettings
 	ffmpeg, scratchDir       string
-	logLevel                 logrus.Level
+	operators                operatorSettings
 	limits                   limits
 	runtime                  goRuntime
 }
@@ -49,6 +50,19 @@ type storageSettings struct {
 	region, bucket, directory string
 	recordings                string // directory for finished files without a bucket
 	fileTemplate              string
+}
+
+// noticeSettings say who is told of recordings.
+type noticeSettings struct {
+	webhooks []string
+	bus      string // name or ARN of an EventBridge bus; empty: none
+}
+
+// operatorSettings say what operators see, and where.
+type operatorSettings struct {
+	logLevel logrus.Level
+	address  string // where metrics and health are served; empty: nowhere
+	stack    string // by which CloudWatch tells the metrics of one stack from those of another; empty: it does not
 }
 
 // ecsSettings are where ECS's own endpoints are, if this is an ECS task.
@@ -124,6 +138,19 @@ func (r *reader) integer(name string, otherwise, least int) int {
 	return n
 }
 
+// address reads where to listen, like :9090 or 127.0.0.1:9090; empty if that is not set.
+func (r *reader) address(name string) string {
+	value := os.Getenv(name)
+	if value == "" {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(value)
+	if n, invalid := strconv.ParseUint(port, 10, 16); err != nil || invalid != nil || n == 0 {
+		r.fault(name, "must be an address to listen on, like :9090 or 127.0.0.1:9090")
+	}
+	return value
+}
+
 // sizeUnits by suffix.
 var sizeUnits = map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -186,13 +213,15 @@ func readSettings() (settings, error) {
 			maxRecordings: r.integer("MAX_RECORDINGS", 0, 1),
 		},
 	}
+	s.notices.bus = os.Getenv("EVENT_BUS")
+	s.operators = operatorSettings{address: r.address("METRICS_ADDR"), stack: os.Getenv("STACK_NAME")}
 	s.runtime = goRuntime{threads: os.Getenv("GOMAXPROCS") != "", memory: os.Getenv("GOMEMLIMIT") != ""}
 	if s.limits.hold > worker.MaxHold {
 		r.fault("HOLD_LIMIT", "must be at most %s: SQS keeps no message in flight for more than 12 hours", worker.MaxHold)
 	}
 
 	for hook := range strings.FieldsFuncSeq(os.Getenv("WEBHOOK_URLS"), func(c rune) bool { return c == ',' || c == ' ' }) {
-		s.webhooks = append(s.webhooks, r.url("WEBHOOK_URLS", hook, "http", "https"))
+		s.notices.webhooks = append(s.notices.webhooks, r.url("WEBHOOK_URLS", hook, "http", "https"))
 	}
 
 	level, err := logrus.ParseLevel(r.optional("LOG_LEVEL", "info"))
@@ -200,7 +229,7 @@ func readSettings() (settings, error) {
 		r.fault("LOG_LEVEL", "must be debug, info, warn or error")
 	}
 
-	s.logLevel = level
+	s.operators.logLevel = level
 	return s, errors.Join(r.faults...)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"livekit-recorder/recorder/health"
 	"livekit-recorder/shared/version"
 )
 
@@ -15,6 +16,7 @@ const usage = `usage: recorder                         records, with the setting
        recorder check [-json]           tries out whether it can, and says what to do if not (exit 0 or 1)
        recorder compose [-o FILE] DOCUMENT.json ...
                                         prints the ffmpeg command that puts recordings side by side
+       recorder health                  asks the recorder of this container whether it works (exit 0 or 1)
        recorder -version                says which build this is
 
 The settings are environment variables; the README has a table of them.
@@ -27,6 +29,12 @@ func subcommand(args []string, out io.Writer) int {
 	switch args[0] {
 	case "check":
 		well, err = runChecks(context.Background(), args[1:], out)
+	case "health":
+		err = health.Ask(context.Background(), os.Getenv("METRICS_ADDR"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "recorder:", err)
+			return 1 // all that a health check may say
+		}
 	case "compose":
 		err = printComposition(args[1:], out)
 	case "-version", "--version", "version":

@@ -88,12 +88,13 @@ func partSize(s settings, disk scratch.Disk) int64 {
 // bucket and directory are the two kinds of storage.
 type bucket struct{ *upload.S3 }
 
-func (b bucket) Begin(path, name, container string) parts.Upload {
-	return b.S3.Begin(path, name, container)
+func (b bucket) Begin(log logrus.FieldLogger, path, name, container string) parts.Upload {
+	return b.S3.BeginFor(log, path, name, container)
 }
 
-func (b bucket) Resume(ctx context.Context, path, name, container string) (parts.Upload, error) {
-	return b.S3.Resume(ctx, path, name, container)
+func (b bucket) Resume(ctx context.Context, log logrus.FieldLogger, path, name, container string) (
+	parts.Upload, error) {
+	return b.S3.ResumeFor(ctx, log, path, name, container)
 }
 
 func (b bucket) Replace(ctx context.Context, path, name, container, tag string) (recovery.Replacement, error) {
@@ -102,12 +103,13 @@ func (b bucket) Replace(ctx context.Context, path, name, container, tag string) 
 
 type directory struct{ *upload.Directory }
 
-func (d directory) Begin(path, name, container string) parts.Upload {
+func (d directory) Begin(_ logrus.FieldLogger, path, name, container string) parts.Upload {
 	return d.Directory.Begin(path, name, container)
 }
 
 // Resume moves the file as if nothing had happened.
-func (d directory) Resume(_ context.Context, path, name, container string) (parts.Upload, error) {
+func (d directory) Resume(_ context.Context, _ logrus.FieldLogger, path, name, container string) (
+	parts.Upload, error) {
 	return d.Directory.Begin(path, name, container), nil
 }
 

@@ -44,11 +44,12 @@ type Config struct {
 	Log  logrus.FieldLogger
 }
 
-// api is the handler. It has no state of its own.
+// api is the handler. It remembers nothing but what answered last.
 type api struct {
 	Config
 
 	routes *http.ServeMux
+	vitals vitals
 }
 
 // New makes the handler of all routes. It answers with JSON, errors too.
@@ -118,6 +119,9 @@ func (a *api) route(method, pattern string, handle handler) {
 // ServeHTTP answers a request. One slash at the end of the path is ignored. Paths with // or .. in them, which ServeMux
 // would redirect to tidied ones, do not exist.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = identified(r)
+	w.Header().Set(requestIDHeader, idOf(r.Context()))
+
 	escaped, slash := strings.CutSuffix(r.URL.EscapedPath(), "/")
 	if path.Clean("/"+escaped) != escaped {
 		a.notFound(w, r)
@@ -184,17 +188,8 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, answer 
 	_, _ = w.Write(body) // an error says that the caller has gone
 }
 
-// requestID is the key of a request's id in its context.
-type requestID struct{}
-
-// WithRequestID gives a request an id, as which it is named in the log.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestID{}, id)
-}
-
 func (a *api) logOf(r *http.Request) logrus.FieldLogger {
-	id, _ := r.Context().Value(requestID{}).(string) // empty when there is none
-	return a.Log.WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path, "request": id})
+	return a.logFor(r.Context()).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path})
 }
 
 // send puts a command on its queue.
@@ -221,16 +216,6 @@ func (a *api) send(ctx context.Context, c command.Command) error {
 		return unavailable("the command could not be queued, try again", err)
 	}
 
-	a.Log.WithFields(logrus.Fields{
-		"action":      c.Action,
-		"command":     c.ID,
-		"recording":   c.Recording,
-		"room":        c.Room,
-		"participant": c.Participant,
-	}).Info("command queued")
+	a.Log.WithFields(c.Trace()).WithField("action", c.Action).Info("command queued")
 	return nil
-}
-
-func (a *api) health(context.Context, request) (int, any, error) {
-	return http.StatusOK, map[string]string{"status": "ok"}, nil
 }

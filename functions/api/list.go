@@ -90,18 +90,18 @@ func (a *api) list(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, unavailable("the bucket cannot be read, try again", err)
 	}
 
-	answer, err := a.show(page)
+	answer, err := a.show(ctx, page)
 	return http.StatusOK, answer, err
 }
 
 // show makes an answer of a page, or of as much of it as fits. A document that cannot be read is left out, and logged:
 // it must not keep the caller from all others.
-func (a *api) show(page ledger.Page) (listAnswer, error) {
+func (a *api) show(ctx context.Context, page ledger.Page) (listAnswer, error) {
 	answer := listAnswer{Recordings: []json.RawMessage{}}
 	size, cursor := 0, ""
 	for _, row := range page.Rows {
 		if row.Err != nil {
-			a.Log.WithError(row.Err).WithField("recording", row.ID).
+			a.logFor(ctx).WithError(row.Err).WithField("recording", row.ID).
 				Warn("recording is left out of a list, its document cannot be read")
 			cursor = row.Cursor
 			continue

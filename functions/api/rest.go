@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -50,6 +48,7 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 	}
 
 	c := body.command(r.received)
+	c.ID = idOf(ctx)
 	if err := c.Validate(); err != nil {
 		return 0, nil, err
 	}
@@ -84,11 +83,8 @@ func (a *api) note(ctx context.Context, recording document.Recording) {
 	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
 	defer cancel()
 	if err := a.Documents.Request(ctx, recording); err != nil {
-		a.Log.WithError(err).WithFields(logrus.Fields{
-			"recording":   recording.ID,
-			"room":        recording.Room,
-			"participant": recording.Participant,
-		}).Warn("the recording cannot be found by its id until a recorder takes it")
+		a.Log.WithError(err).WithFields(recording.Trace()).
+			Warn("the recording cannot be found by its id until a recorder takes it")
 	}
 }
 
@@ -111,6 +107,7 @@ func (a *api) stop(ctx context.Context, r request) (int, any, error) {
 
 	field := "room"
 	c := command.NewStop(body.Room, body.Participant, r.received)
+	c.ID = idOf(ctx)
 	answer := map[string]string{"room": body.Room, "participant": body.Participant}
 	if body.ID != "" {
 		if body.Room != "" || body.Participant != "" {

@@ -29,7 +29,7 @@ func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
 
 	c, ignored := a.commandOf(event, r.received)
 	if ignored != "" {
-		a.Log.WithFields(logrus.Fields{
+		a.logFor(ctx).WithFields(logrus.Fields{
 			"event":       event.Event,
 			"room":        event.GetRoom().GetName(),
 			"participant": event.GetParticipant().GetIdentity(),
@@ -37,6 +37,7 @@ func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
 		return http.StatusOK, map[string]string{"ignored": ignored}, nil
 	}
 
+	c.ID = idOf(ctx)
 	if err := c.Validate(); err != nil {
 		return 0, nil, err
 	}

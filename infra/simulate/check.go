@@ -196,11 +196,18 @@ func (f *fleet) checkWrites(e evidence) {
 }
 
 func (f *fleet) checkNotices(e evidence) {
-	told := map[string]bool{}
+	told, begun := map[string]bool{}, map[string]bool{}
 	for _, n := range f.notices {
-		told[n.recording.ID] = true
+		if n.recording.Final() {
+			told[n.recording.ID] = true
+		} else {
+			begun[n.recording.ID] = true
+		}
 	}
 	for id, r := range e.documents {
+		if product.Beginnings && r.Final() && len(r.Parts) > 0 && !begun[id] && e.at[id] != "" {
+			f.violate("notices", "nobody was told that %s (%s, %s) had begun", id, r.Participant, r.Target)
+		}
 		if r.Final() && !told[id] && e.at[id] != "" {
 			f.violate("notices", "nobody was told of %s (%s, %s), which is %s", id, r.Participant, r.Target, r.State)
 		}

@@ -187,14 +187,15 @@ func (f *fleet) boot(h *host, fresh bool) {
 
 	var err error
 	r.recorder, err = product.Recorder(Machine{
-		Name:  p.name,
-		Disk:  m,
-		Rooms: &Rooms{server: f.server, process: p},
-		Muxer: r.muxer,
-		Cloud: f.cloud(p),
-		Tell:  func(ctx context.Context, doc document.Recording) error { return f.tell(ctx, p, doc) },
-		Now:   p.now,
-		Hold:  hold(f.plan),
+		Name:       p.name,
+		Disk:       m,
+		Rooms:      &Rooms{server: f.server, process: p},
+		Muxer:      r.muxer,
+		Cloud:      f.cloud(p),
+		Tell:       func(ctx context.Context, doc document.Recording) error { return f.tell(ctx, p, doc) },
+		Beginnings: product.Beginnings,
+		Now:        p.now,
+		Hold:       hold(f.plan),
 	})
 	if err != nil { // its disk is full
 		f.journal.note(p.name, "has ended: %v", err)

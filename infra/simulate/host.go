@@ -24,7 +24,7 @@ import (
 
 // real is the product itself, on simulated machines. Everything below is in the words of its own interfaces what
 // recorder/world.go and recorder/main.go are for the real world.
-var real = Product{Recorder: newRecorder, Function: newFunction}
+var real = Product{Recorder: newRecorder, Function: newFunction, Beginnings: true}
 
 // policy is what the real one's defaults are (recorder/settings.go).
 var policy = recording.Policy{
@@ -66,7 +66,7 @@ func newRecorder(m Machine) (Recorder, error) {
 		Storage:  hostStorage{storage},
 		Media:    hostMedia{m.Muxer},
 		Disk:     m.Disk,
-		Notices:  hostNotices{m.Tell},
+		Notices:  hostNotices{m.Tell, m.Beginnings},
 		Ready:    m.Rooms.Reachable,
 		Now:      m.Now,
 		Log:      c.Log,
@@ -83,13 +83,27 @@ type hostRecorder struct{ *service.Recorder }
 // Stopped implements [Recorder].
 func (r hostRecorder) Stopped(recording string) { r.Look(recording) }
 
-// hostNotices are for one receiver.
+// hostNotices are for one receiver of ends, and perhaps one of beginnings.
 type hostNotices struct {
-	tell func(context.Context, document.Recording) error
+	tell       func(context.Context, document.Recording) error
+	beginnings bool
 }
+
+const ofBeginnings = "receiver of beginnings"
 
 // Receivers implements [service.Notices].
 func (hostNotices) Receivers() []string { return []string{"receiver"} }
+
+// ReceiversOfBeginnings implements [service.Notices].
+func (n hostNotices) ReceiversOfBeginnings() []string {
+	if !n.beginnings {
+		return nil
+	}
+	return []string{ofBeginnings}
+}
+
+// Begins implements [service.Notices].
+func (hostNotices) Begins(receiver string) bool { return receiver == ofBeginnings }
 
 // Deliver implements [service.Notices].
 func (n hostNotices) Deliver(ctx context.Context, _ string, r document.Recording) error {
@@ -113,13 +127,14 @@ func (m hostMedia) Open(path string, streams []mux.Stream) (parts.File, error) {
 type hostStorage struct{ *upload.S3 }
 
 // Begin implements [recovery.Storage].
-func (s hostStorage) Begin(path, name, container string) parts.Upload {
-	return s.S3.Begin(path, name, container)
+func (s hostStorage) Begin(log logrus.FieldLogger, path, name, container string) parts.Upload {
+	return s.S3.BeginFor(log, path, name, container)
 }
 
 // Resume implements [recovery.Storage].
-func (s hostStorage) Resume(ctx context.Context, path, name, container string) (parts.Upload, error) {
-	return s.S3.Resume(ctx, path, name, container)
+func (s hostStorage) Resume(ctx context.Context, log logrus.FieldLogger, path, name, container string) (
+	parts.Upload, error) {
+	return s.S3.ResumeFor(ctx, log, path, name, container)
 }
 
 // Replace implements [recovery.Storage].

@@ -19,6 +19,8 @@ type Product struct {
 	Recorder func(Machine) (Recorder, error)
 	// Function makes the function.
 	Function func(Cloud) http.Handler
+	// Beginnings says that it tells of these, too.
+	Beginnings bool
 }
 
 // product is the one that plans are played with.
@@ -40,6 +42,8 @@ type Machine struct {
 	Muxer *Muxer
 	Cloud Cloud
 	Tell  func(ctx context.Context, r document.Recording) error
+	// Beginnings says that somebody wants to be told of these.
+	Beginnings bool
 	// Now is the machine's clock.
 	Now  func() time.Time
 	Hold time.Duration

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"livekit-recorder/recorder/metrics"
 )
 
 // FFmpeg is an ffmpeg binary and what it can do.
@@ -88,6 +90,18 @@ func (l *lastLines) String() string { return strings.Join(l.last(), "; ") }
 
 // errKilled says that ffmpeg did not end by itself.
 var errKilled = errors.New("ffmpeg did not end in time and was killed")
+
+// exited counts a process that has ended.
+func exited(err error) {
+	result := "failed"
+	switch {
+	case err == nil:
+		result = "ok"
+	case errors.Is(err, errKilled):
+		result = "killed"
+	}
+	metrics.FFmpegExits.With(result).Inc()
+}
 
 func waitFor(ctx context.Context, cmd *exec.Cmd, done <-chan error) error {
 	select {

@@ -68,6 +68,7 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 		_ = p.cmd.Process.Kill()                // what stands in the way is in err
 		_ = p.stdin.Close(context.Background()) // nobody reads any more, so that it fails at once
 		<-p.done
+		exited(err)
 		return nil, p.explain(err)
 	}
 	return p, nil
@@ -140,6 +141,7 @@ func (p *Part) Write(stream int, at time.Duration, key bool, data []byte) error 
 func (p *Part) Close(ctx context.Context) error {
 	lost := p.stdin.Close(ctx)
 	err := waitFor(ctx, p.cmd, p.done)
+	exited(err)
 	if err == nil {
 		err = lost // what ffmpeg did not get is missing in a file that is whole otherwise
 	}

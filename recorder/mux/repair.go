@@ -65,6 +65,7 @@ func Repair(ctx context.Context, ffmpeg FFmpeg, from io.Reader, repaired, contai
 	if ended := awaitEnd(ctx, cmd); err == nil || errors.Is(err, unix.EPIPE) {
 		err = errors.Join(ended, err)
 	}
+	exited(err)
 	if err != nil {
 		return Repaired{}, fmt.Errorf("repair %s file: %w: %s", container, err, stderr.String())
 	}

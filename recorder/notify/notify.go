@@ -17,6 +17,7 @@ import (
 	"github.com/livekit/protocol/auth"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/keys"
 )
@@ -84,12 +85,7 @@ func (n *Notifier) Receivers() (names []string) {
 // receiver cannot be reached, or asks for patience (429), or has a fault of its own (5xx). Whoever refuses, or is no
 // receiver any more, is not told again, and that is logged.
 func (n *Notifier) Deliver(ctx context.Context, receiver string, recording document.Recording) error {
-	log := n.log.WithFields(logrus.Fields{
-		"receiver":    receiver,
-		"recording":   recording.ID,
-		"room":        recording.Room,
-		"participant": recording.Participant,
-	})
+	log := n.log.WithFields(recording.Trace()).WithField("receiver", receiver)
 	to := n.urls[receiver]
 	if to == nil {
 		log.Error("completion webhook cannot be delivered: this is no receiver any more")
@@ -104,13 +100,17 @@ func (n *Notifier) Deliver(ctx context.Context, receiver string, recording docum
 	})
 	switch {
 	case err != nil:
+		metrics.Notices.With("webhook", "failed").Inc()
 		return err
 	case status < http.StatusMultipleChoices:
+		metrics.Notices.With("webhook", "delivered").Inc()
 		log.Info("completion webhook delivered")
 		return nil
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		metrics.Notices.With("webhook", "failed").Inc()
 		return fmt.Errorf("post event: the receiver answered %d %s", status, http.StatusText(status))
 	}
+	metrics.Notices.With("webhook", "refused").Inc()
 	log.WithField("status", status).Error("completion webhook was refused, it is not tried again")
 	return nil
 }

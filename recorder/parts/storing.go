@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/retry"
 	"livekit-recorder/recorder/scratch"
@@ -79,6 +80,7 @@ func (s *storing) begin(streams []mux.Stream, startedAt time.Time) (*held, error
 	}
 	if err != nil {
 		part.State, part.Reason = document.Failed, err.Error()
+		metrics.Parts.With("failed").Inc()
 	}
 	if s.file != "" {
 		h.name = s.nameOf(h)
@@ -120,6 +122,7 @@ func (s *storing) end(h *held) {
 			h.left = err
 		}
 		if h.left != nil {
+			metrics.Parts.With("left").Inc()
 			s.leave(h)
 		}
 	}()
@@ -171,6 +174,7 @@ func (s *storing) finish(h *held) error {
 	case err != nil:
 		s.log(h).WithError(err).Error("part could not be stored")
 		h.upload.Leave()
+		metrics.Parts.With("failed").Inc()
 		s.list.change(h.n, func(part *document.Part) {
 			part.State, part.Reason = document.Failed, "upload failed: "+errors.Unwrap(err).Error()
 		})
@@ -238,10 +242,12 @@ func (s *storing) conclude(h *held, name string, size int64, broken error) error
 	log := s.log(h).WithFields(logrus.Fields{"key": part.Key, "bytes": part.Size})
 	if name == h.name {
 		log.Info("part stored")
+		metrics.Parts.With("stored").Inc()
 		s.list.change(h.n, func(p *document.Part) { *p = part })
 		return nil
 	}
 	log.Warn("part stored as an extra file, another recorder has made one of what had been stored of it")
+	metrics.Parts.With("extra").Inc()
 	s.list.leave(h.n)
 	s.list.add(part)
 	return nil

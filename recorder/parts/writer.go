@@ -5,9 +5,16 @@ import (
 	"slices"
 	"time"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/track"
 	"livekit-recorder/shared/document"
+)
+
+// What is counted for operators.
+var (
+	audioFrames, videoFrames = metrics.Frames.With("audio"), metrics.Frames.With("video")
+	overlapping, incomplete  = metrics.FramesDropped.With("overlapping"), metrics.FramesDropped.With("incomplete")
 )
 
 // stream is one stream of a part as far as it is written.
@@ -89,6 +96,7 @@ func (w *writer) writeVideo(s *stream, at time.Duration, q queued) error {
 	w.attribute(s, q)
 
 	s.report.Frames++
+	videoFrames.Inc()
 	if q.frame.Key {
 		s.report.KeyFrames++
 		s.report.Width, s.report.Height = q.frame.Config.Width, q.frame.Config.Height
@@ -111,6 +119,7 @@ func frameLength(since, before time.Duration) time.Duration {
 func (w *writer) writeAudio(s *stream, at time.Duration, q queued) error {
 	f := q.frame
 	if at < s.end-f.Duration/2 {
+		overlapping.Inc()
 		s.report.DroppedFrames++ // overlaps what is there: a double, or silence that was filled in too early
 		return nil
 	}
@@ -125,6 +134,7 @@ func (w *writer) writeAudio(s *stream, at time.Duration, q queued) error {
 	w.followed(s, q, at, at+f.Duration)
 	w.attribute(s, q)
 	s.report.Frames++
+	audioFrames.Inc()
 	return w.put(s, at, at+f.Duration, true, f.Data)
 }
 
@@ -171,6 +181,9 @@ func (w *writer) count(s *stream) {
 	s.report.PacketsReceived += now.PacketsReceived - before.PacketsReceived
 	s.report.PacketsLost += now.PacketsLost - before.PacketsLost
 	s.report.DroppedFrames += now.Dropped - before.Dropped
+	metrics.PacketsReceived.Add(now.PacketsReceived - before.PacketsReceived)
+	metrics.PacketsLost.Add(now.PacketsLost - before.PacketsLost)
+	incomplete.Add(now.Dropped - before.Dropped)
 	w.known.counted[s.track] = now
 }
 

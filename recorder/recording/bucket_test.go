@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recovery"
@@ -103,13 +105,13 @@ func (b *bucket) Put(ctx context.Context, key string, body []byte, tag string) (
 
 func (b *bucket) Key(name string) string { return name }
 
-func (b *bucket) Begin(path, name, _ string) parts.Upload {
+func (b *bucket) Begin(_ logrus.FieldLogger, path, name, _ string) parts.Upload {
 	b.set(func(b *bucket) { b.growing[name] = path })
 	return &storing{b, path, name}
 }
 
-func (b *bucket) Resume(_ context.Context, path, name, container string) (parts.Upload, error) {
-	return b.Begin(path, name, container), nil
+func (b *bucket) Resume(_ context.Context, log logrus.FieldLogger, path, name, container string) (parts.Upload, error) {
+	return b.Begin(log, path, name, container), nil
 }
 
 func (b *bucket) Begun(ctx context.Context, file string) (names []string, err error) {

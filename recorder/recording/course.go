@@ -61,8 +61,15 @@ type course struct {
 	message string // that the owner of the recording holds
 	discard bool   // what has come is not wanted
 
-	squeezed atomic.Bool // it has been ended for want of space
-	tried    atomic.Bool // the ledger may know of this attempt
+	measured measured
+	shared   shared
+}
+
+// shared is what other goroutines may look at.
+type shared struct {
+	squeezed atomic.Bool  // it has been ended for want of space
+	tried    atomic.Bool  // the ledger may know of this attempt
+	unnamed  atomic.Int64 // since when frames come for which there is no name, in nanoseconds; 0: that is not so
 }
 
 // job is what a course has to do, and what with. It does not change.
@@ -86,11 +93,7 @@ type tasks struct {
 }
 
 func newCourse(all *Recordings, start command.Command, baton Baton, attempt int) *course {
-	log := all.World.Log.WithFields(logrus.Fields{
-		"room":        start.Room,
-		"participant": start.Participant,
-		"recording":   start.Recording,
-	})
+	log := all.World.Log.WithFields(start.Trace())
 	c := &course{
 		inbox: newMailbox[Event](),
 		job: job{
@@ -104,6 +107,7 @@ func newCourse(all *Recordings, start command.Command, baton Baton, attempt int)
 			log:       log,
 		},
 	}
+	c.measured = measured{taken: time.Now(), waited: all.World.Now().Sub(start.RequestedAt)}
 	c.papers.recording, c.papers.wanted = all.Names.Document(start)
 	c.timers = timers{running: map[Timer]*armed{}, post: c.inbox.post}
 	c.watch.bid = func() {}
@@ -191,12 +195,14 @@ func (c *course) composer(ctx context.Context) *parts.Composer {
 	return parts.New(parts.Config{
 		Context: ctx,
 		Open:    world.Open,
-		Begin:   world.Storage.Begin,
-		Key:     world.Storage.Key,
+		Begin: func(path, name, container string) parts.Upload {
+			return world.Storage.Begin(c.job.log, path, name, container)
+		},
+		Key: world.Storage.Key,
 		Directory: func() (string, error) {
 			return c.job.directory.Path, c.note()
 		},
-		Repair:  world.Recovery.Index,
+		Repair:  world.Recovery.For(c.job.log).Index,
 		Kinds:   kinds(c.job.start),
 		Changed: func(n int, part document.Part) { c.inbox.post(partChanged{n, part}) },
 		Log:     c.job.log,
@@ -234,8 +240,10 @@ func (c *course) handle(e Event) {
 		}
 		e = TimerFired{known.timer}
 	case granted:
+		c.measured.granted(known.Grant)
 		if !known.Grant.Verdict.Refused() {
 			c.papers.granted(known.recording, known.Grant.Verdict)
+			c.papers.noted.before = !known.Grant.Began.IsZero()
 		}
 		e = known.Granted
 	case yielded:
@@ -248,10 +256,15 @@ func (c *course) handle(e Event) {
 	case Joined:
 		c.watch.moved = time.Now()
 		c.papers.recording.Session, c.papers.joinedAt = known.Session, time.Now()
+		c.measured.joined()
 	case PartsFail:
 		known.Everywhere = c.papers.fruitless()
 		e = known
 	case FirstFrame:
+		c.measured.firstFrame()
+		if c.state.Epoch == 0 {
+			c.shared.unnamed.Store(time.Now().UnixNano())
+		}
 		c.papers.began = c.job.all.World.Now().UTC()
 	}
 	c.step(e)
@@ -261,6 +274,7 @@ func (c *course) step(e Event) {
 	before := c.state
 	var effects []Effect
 	c.state, effects = step(c.job.policy, c.state, e)
+	c.measured.moved(before.Ending, c.state.Ending)
 	if before.Phase != c.state.Phase || before.Ending != c.state.Ending {
 		c.job.log.WithFields(logrus.Fields{
 			"event": fmt.Sprintf("%T", e),

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/recorder/guard"
@@ -86,8 +87,8 @@ type faultyUpload struct {
 	of *faultyStorage
 }
 
-func (s *faultyStorage) Begin(path, name, container string) parts.Upload {
-	u := s.Storage.Begin(path, name, container)
+func (s *faultyStorage) Begin(log logrus.FieldLogger, path, name, container string) parts.Upload {
+	u := s.Storage.Begin(log, path, name, container)
 	if filepath.Base(filepath.Dir(name)) == "room" && filepath.Base(name)[:5] == "alice" {
 		return faultyUpload{u, s}
 	}

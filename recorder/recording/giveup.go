@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -45,7 +46,10 @@ func (r *Recordings) GiveUp(ctx context.Context, start command.Command) error {
 	case !there.Final(): // whoever brings it to its end tells
 		return nil
 	}
-	return r.World.Tell(ctx, start.Recording)
+	if there.Reason == document.ReasonGivenUp {
+		metrics.Ended.With(string(document.Failed), "given_up").Inc()
+	}
+	return r.World.Tell(ctx, there)
 }
 
 // Bury is [Recordings.GiveUp] for a start that was found among the dead letters: nobody has given it up before. It is
@@ -82,7 +86,7 @@ const letGoTimeout = 5 * time.Second
 // letGo tells the ledger that this attempt ends, or is about to, and that its recorder has not died of it. If the
 // bucket does not hear of it, one death too many is counted.
 func (c *course) letGo(ctx context.Context) {
-	if ctx.Err() != nil || !c.tried.Load() {
+	if ctx.Err() != nil || !c.shared.tried.Load() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, letGoTimeout)

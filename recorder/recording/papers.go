@@ -125,7 +125,7 @@ func (p *papers) due(now document.Recording) bool {
 func (p *papers) written(ok bool) {
 	p.saving = false
 	if !ok { // it is due again
-		p.last, p.noted = document.Recording{}, sighting{}
+		p.last, p.noted = document.Recording{}, sighting{before: p.noted.before}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -123,7 +124,7 @@ func (c *course) turnedAway(ctx context.Context, bid ledger.Bid, suspicion ledge
 		return false, nil
 	}
 
-	c.tried.Store(true)
+	c.shared.tried.Store(true)
 	bid.Alone = c.job.baton.Alone()
 	return false, insist(ctx, c.job.log, "note attempt", func(ctx context.Context) error {
 		return c.job.all.World.Ledger.Try(ctx, bid)
@@ -164,7 +165,7 @@ func (c *course) bid() {
 	c.watch.bid()
 	bidding, cancel := context.WithCancel(c.tasks.ctx)
 	c.watch.bid = cancel
-	c.tried.Store(true)
+	c.shared.tried.Store(true)
 	bid, own, wanted := c.theBid(), c.papers.recording, c.papers.wanted
 	c.task(func(context.Context) {
 		ctx := bidding
@@ -226,6 +227,7 @@ func (c *course) adopt(g ledger.Grant) {
 		}
 	}
 	c.feed.name(c.papers.recording.File, g.Epoch)
+	c.shared.unnamed.Store(0)
 }
 
 // note writes down on the disk what lies there. It makes the directory, too.
@@ -247,16 +249,24 @@ func (c *course) dismiss(reason string) {
 			return err
 		}
 		c.job.log.WithField("reason", reason).Info("start dismissed")
+		metrics.StartsRefused.With(refusal(reason)).Inc()
 		c.inbox.post(Dismissed{})
 		return nil
 	})
 }
 
-// tell sends notices of the recording's end on their way.
+// tell sends notices of the recording's end on their way; and of its beginning, unless somebody is known to have done
+// so: its owner may have come no further. Whoever delivers them sees whether it had begun at all.
 func (c *course) tell() {
-	id := c.papers.recording.ID
+	ended, noted := c.papers.recording, c.papers.noted
+	begun := c.job.all.World.TellBegun != nil && !noted.before && noted.began.IsZero()
 	c.insisting("send notices of the recording's end", func(ctx context.Context) error {
-		if err := c.job.all.World.Tell(ctx, id); err != nil {
+		if begun {
+			if err := c.tellBegun(ctx, ended); err != nil {
+				return err
+			}
+		}
+		if err := c.job.all.World.Tell(ctx, ended); err != nil {
 			return err
 		}
 		c.inbox.post(Told{})

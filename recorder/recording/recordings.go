@@ -50,7 +50,9 @@ type World struct {
 	Recovery  *recovery.Recovery
 	Scratch   *scratch.Owned
 	// Tell sends notices of a recording's end on their way: from then on they are somebody else's care.
-	Tell func(ctx context.Context, recording string) error
+	Tell func(context.Context, document.Recording) error
+	// TellBegun is the same for its beginning. It may be nil: then nobody wants to know.
+	TellBegun func(context.Context, document.Recording) error
 	// Now is the time by the clock that all recorders are set by.
 	Now func() time.Time
 	Log logrus.FieldLogger
@@ -116,7 +118,7 @@ type Recordings struct {
 // ends by itself, or when the baton is to be given up; ctx ends it at once, wherever it is.
 func (r *Recordings) Record(ctx context.Context, start command.Command, baton Baton) Result {
 	result := Result{Outcome: TryAgain} // should the code have a fault: as if this recorder had been killed
-	_ = guard.Run(r.World.Log.WithField("recording", start.Recording), "carry a recording through", func() {
+	_ = guard.Run(r.World.Log.WithFields(start.Trace()), "carry a recording through", func() {
 		c := newCourse(r, start, baton, int(r.attempts.Add(1)))
 		r.mu.Lock()
 		r.running = append(r.running, c)
@@ -145,6 +147,19 @@ func (r *Recordings) Running() int {
 	return len(r.running)
 }
 
+// Unnamed is how long the oldest recording has been on this disk alone, because the bucket has not said its name yet; 0
+// if there is none.
+func (r *Recordings) Unnamed() (oldest time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.running {
+		if since := c.shared.unnamed.Load(); since != 0 {
+			oldest = max(oldest, time.Since(time.Unix(0, since)))
+		}
+	}
+	return oldest
+}
+
 // Check makes a recording look at the ledger now, if it is here: it may have been stopped, or taken over.
 func (r *Recordings) Check(recording string) {
 	r.mu.Lock()
@@ -161,7 +176,7 @@ func (r *Recordings) EndNewest() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range slices.Backward(r.running) {
-		if !c.squeezed.Swap(true) {
+		if !c.shared.squeezed.Swap(true) {
 			c.inbox.post(SpaceUsedUp{})
 			return
 		}
@@ -189,7 +204,7 @@ func (r *Recordings) Stop(ctx context.Context, c command.Command) error {
 // tellOwners tells the recorders of recordings that are not wanted any more.
 func (r *Recordings) tellOwners(ctx context.Context, c command.Command, ended map[string]ledger.Claim) {
 	for id, claim := range ended {
-		log := r.World.Log.WithFields(logrus.Fields{"room": c.Room, "participant": c.Participant, "recording": id})
+		log := r.World.Log.WithFields(c.Trace()).WithField("recording", id)
 		log.Info("stop received")
 		if err := r.tell(ctx, c.Room, claim.Owner, id); err != nil {
 			log.WithError(err).Info("recorder could not be told of the stop, and will learn of it from the ledger")

@@ -119,6 +119,7 @@ func follows(there document.Recording, epoch int, own []document.Part) bool {
 type sighting struct {
 	session string
 	began   time.Time // when the first frame came
+	before  bool      // another recorder has seen the first frame of all, and those who want to know were told of it
 }
 
 func (s sighting) news() bool { return s.session != "" || !s.began.IsZero() }
@@ -131,7 +132,7 @@ func (p *papers) unseen() (s sighting) {
 	if p.noted.began.IsZero() {
 		s.began, p.noted.began = p.began, p.began
 	}
-	p.noted.session = p.recording.Session
+	p.noted.session, s.before = p.recording.Session, p.noted.before
 	return s
 }
 
@@ -165,7 +166,7 @@ func (c *course) recoverParts(ctx context.Context, now document.Recording, e Rec
 			continue // by its own recorder
 		}
 		err = insist(ctx, c.job.log, "recover part", func(ctx context.Context) (err error) {
-			part, err = c.job.all.World.Recovery.Part(ctx, there, part)
+			part, err = c.job.all.World.Recovery.For(c.job.log).Part(ctx, there, part)
 			return err
 		})
 		if err != nil {

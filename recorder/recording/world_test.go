@@ -70,8 +70,8 @@ func (w *world) document(c command.Command) document.Recording {
 }
 
 // tell notes what a notice would say if it were delivered at once.
-func (w *world) tell(ctx context.Context, id string) error {
-	r, err := w.documents().ByID(ctx, id)
+func (w *world) tell(ctx context.Context, about document.Recording) error {
+	r, err := w.documents().ByID(ctx, about.ID)
 	if err != nil {
 		return err
 	}

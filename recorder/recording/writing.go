@@ -3,11 +3,13 @@ package recording
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
@@ -34,6 +36,9 @@ func (c *course) save() {
 	}
 	c.papers.saving, c.papers.last, c.papers.lastAt = true, now, time.Now()
 	seen, own, hold := c.papers.unseen(), c.papers.ours(), c.papers.hold
+	if len(now.Parts) == 0 && c.tellsBegun(seen) { // with the first part: whoever is told looks at the document
+		seen.began, c.papers.noted.began = time.Time{}, time.Time{}
+	}
 	c.tasks.writes.post(func(ctx context.Context) {
 		err := c.saveNow(ctx, hold, now, own, seen)
 		if err != nil && ctx.Err() == nil {
@@ -51,8 +56,10 @@ func (c *course) saveNow(ctx context.Context, h hold, now document.Recording, ow
 		return err
 	}
 
-	if seen.news() {
-		if err := c.job.all.World.Ledger.Seen(ctx, now, seen.session, seen.began); err != nil {
+	// Whoever is told of a beginning looks at the document; and what the ledger knows of, nobody is told of any more.
+	tells := c.tellsBegun(seen)
+	if !tells {
+		if err := c.noteSeen(ctx, now, seen); err != nil {
 			return err
 		}
 	}
@@ -61,7 +68,40 @@ func (c *course) saveNow(ctx context.Context, h hold, now document.Recording, ow
 		c.inbox.post(lookAgain{})
 		_, err = c.job.documents.Amend(ctx, now, own)
 	}
+	if err == nil && tells {
+		if err = c.tellBegun(ctx, now); err == nil {
+			err = c.noteSeen(ctx, now, seen)
+		}
+	}
 	return err
+}
+
+// noteSeen tells the ledger what it does not know yet.
+func (c *course) noteSeen(ctx context.Context, now document.Recording, seen sighting) error {
+	if !seen.news() {
+		return nil
+	}
+	return c.job.all.World.Ledger.Seen(ctx, now, seen.session, seen.began)
+}
+
+// tellTimeout bounds the telling of a beginning, for which the document waits.
+const tellTimeout = 3 * time.Second
+
+// tellsBegun says whether there is a beginning that nobody may have been told of.
+func (c *course) tellsBegun(seen sighting) bool {
+	return !seen.began.IsZero() && !seen.before && c.job.all.World.TellBegun != nil
+}
+
+// tellBegun sends notices of the recording's beginning on their way. The ledger is told of it behind that: whoever
+// takes the recording over does so once more, unless the ledger knows. If it fails, it is tried again, with the whole
+// write.
+func (c *course) tellBegun(ctx context.Context, about document.Recording) error {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
+	if err := c.job.all.World.TellBegun(ctx, about); err != nil {
+		return fmt.Errorf("send notices of the recording's beginning: %w", err)
+	}
+	return nil
 }
 
 // amend writes what has become of another recorder's part, once: somebody else may know more of it later.
@@ -113,14 +153,16 @@ func drained(r document.Recording) document.Recording {
 // conclude writes the final document, and tells the ledger.
 func (c *course) conclude() {
 	now, how, unrecordable := c.papers.current(), c.state.Ending, c.state.Unrecordable
+	decided := c.measured.decided
 	var known []string
 	if how.Gone {
 		known = append([]string{}, c.state.Sessions...)
 	}
 	c.tasks.writes.post(func(ctx context.Context) {
 		var closing ledger.Closing
-		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) error {
-			final, err := c.job.documents.Conclude(ctx, now, how.Reason, unrecordable)
+		var final document.Recording
+		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) (err error) {
+			final, err = c.job.documents.Conclude(ctx, now, how.Reason, unrecordable)
 			if err != nil {
 				return err
 			}
@@ -132,6 +174,10 @@ func (c *course) conclude() {
 			}).Info("recording ended")
 			return err
 		})
+		if err == nil && closing == ledger.Closed {
+			metrics.StopToStored.Observe(time.Since(decided))
+			metrics.Ended.With(string(final.State), cause(final, how.Reason, unrecordable)).Inc()
+		}
 		switch {
 		case errors.Is(err, document.ErrUnfinished):
 			c.inbox.post(Unfinished{})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -26,6 +27,7 @@ func (r *Recovery) attempt(ctx context.Context, d scratch.Directory, note scratc
 		return fmt.Errorf("find document: %w", err)
 	}
 
+	r = r.For(r.Log.WithFields(note.Start.Trace()))
 	for _, file := range files {
 		if err := r.file(ctx, d, note, file, recording); err != nil {
 			return err
@@ -44,7 +46,7 @@ func (r *Recovery) attempt(ctx context.Context, d scratch.Directory, note scratc
 	if !recording.Final() {
 		return nil
 	}
-	return r.Tell(ctx, recording.ID) // perhaps once more: of this state, or of an earlier one
+	return r.Tell(ctx, recording) // perhaps once more: of this state, or of an earlier one
 }
 
 // resume has a recorder go on with a recording that is nobody's but ours, or bring it to its end.
@@ -57,6 +59,9 @@ func (r *Recovery) resume(ctx context.Context, recording document.Recording, not
 
 	for _, part := range recording.Parts {
 		if document.EpochOf(recording.File, part.Key) == note.Epoch && part.StartedAt != nil {
+			if err := r.Tell(ctx, ours); err != nil { // of what the ledger knows, nobody is told
+				return err
+			}
 			if err := r.Ledger.Seen(ctx, ours, "", *part.StartedAt); err != nil {
 				return err
 			}
@@ -156,11 +161,9 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 	if _, err := r.Documents.Amend(ctx, recording, []document.Part{part}); err != nil {
 		return fmt.Errorf("amend document: %w", err)
 	}
-	r.Log.WithFields(logrus.Fields{
-		"recording": recording.ID,
-		"key":       part.Key,
-		"bytes":     part.Size,
-	}).Info("file that was left on the disk is stored")
+	r.Log.WithFields(logrus.Fields{"key": part.Key, "bytes": part.Size}).
+		Info("file that was left on the disk is stored")
+	metrics.PartsRecovered.With("recovered").Inc()
 	return nil
 }
 
@@ -189,7 +192,7 @@ func (r *Recovery) store(ctx context.Context, d scratch.Directory, name string, 
 		}
 	}
 
-	resumed, err := r.Storage.Resume(ctx, d.File(file.String()), name, file.Container)
+	resumed, err := r.Storage.Resume(ctx, r.Log, d.File(file.String()), name, file.Container)
 	if err != nil {
 		return part, written, err
 	}

@@ -71,9 +71,11 @@ func (b *bucket) stored() map[string]string {
 
 func (b *bucket) Key(name string) string { return "media/" + name }
 
-func (b *bucket) Begin(path, name, _ string) parts.Upload { return &storing{b, path, name} }
+func (b *bucket) Begin(_ logrus.FieldLogger, path, name, _ string) parts.Upload {
+	return &storing{b, path, name}
+}
 
-func (b *bucket) Resume(_ context.Context, path, name, _ string) (parts.Upload, error) {
+func (b *bucket) Resume(_ context.Context, _ logrus.FieldLogger, path, name, _ string) (parts.Upload, error) {
 	return &storing{b, path, name}, b.call("resume", func() error { return nil })
 }
 
@@ -276,12 +278,14 @@ func newSite(t *testing.T) *site {
 			s.sent = append(s.sent, c)
 			return nil
 		},
-		Tell: func(ctx context.Context, id string) error {
+		Tell: func(ctx context.Context, about document.Recording) error {
 			if s.unsent {
 				return errAway
 			}
-			r, err := s.Documents.ByID(ctx, id)
-			s.told = append(s.told, r)
+			r, err := s.Documents.ByID(ctx, about.ID)
+			if about.Final() {
+				s.told = append(s.told, r)
+			}
 			return err
 		},
 		Log: log,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"livekit-recorder/recorder/mux"
@@ -21,11 +22,12 @@ type faultyStorage struct {
 	name string
 }
 
-func (f *faultyStorage) Resume(ctx context.Context, path, name, container string) (parts.Upload, error) {
+func (f *faultyStorage) Resume(ctx context.Context, log logrus.FieldLogger, path, name, container string) (
+	parts.Upload, error) {
 	if f.name != "" && strings.Contains(name, f.name) {
 		panic("an index is out of range")
 	}
-	return f.bucket.Resume(ctx, path, name, container)
+	return f.bucket.Resume(ctx, log, path, name, container)
 }
 
 // A fault costs one attempt's files nothing but time, and others nothing: neither those behind it on the disk, nor

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/scratch"
@@ -31,10 +32,10 @@ import (
 type Storage interface {
 	// Key is where a file with that name is.
 	Key(name string) string
-	// Begin stores a file while it grows.
-	Begin(path, name, container string) parts.Upload
+	// Begin stores a file while it grows. The log says whose it is.
+	Begin(log logrus.FieldLogger, path, name, container string) parts.Upload
 	// Resume goes on with the storing of a file that does not grow any more.
-	Resume(ctx context.Context, path, name, container string) (parts.Upload, error)
+	Resume(ctx context.Context, log logrus.FieldLogger, path, name, container string) (parts.Upload, error)
 	// Recover makes a file appear from what a recorder had put into the bucket, or [upload.ErrNotFound].
 	Recover(ctx context.Context, name, container string) (upload.Recovered, error)
 	// Begun lists the names of parts of a recording of which something is in the bucket that is no object yet.
@@ -72,8 +73,9 @@ type Recovery struct {
 	New func(command.Command) (r document.Recording, file string)
 	// Send puts a start on the queue, once more.
 	Send func(context.Context, command.Command) error
-	// Tell sends notices of a recording's end on their way, even if they were sent before: its document has changed since.
-	Tell func(ctx context.Context, recording string) error
+	// Tell sends notices of a recording's beginning on their way, and of its end if it has ended, even if they were sent
+	// before: its document has changed since.
+	Tell func(context.Context, document.Recording) error
 	Log  logrus.FieldLogger
 
 	jobs *jobs
@@ -92,6 +94,13 @@ type jobs struct {
 func (r *Recovery) Init() *Recovery {
 	r.jobs = &jobs{busy: make(chan struct{}, 1), more: make(chan struct{}, 1)}
 	return r
+}
+
+// For is the same with a log that says for what.
+func (r *Recovery) For(log logrus.FieldLogger) *Recovery {
+	same := *r
+	same.Log = log
+	return &same
 }
 
 // one waits until nothing else is being finished, or ctx is done.
@@ -114,7 +123,8 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 	defer release()
 
 	name := path.Join(path.Dir(recording.File), path.Base(part.Key))
-	log := r.Log.WithFields(logrus.Fields{"recording": recording.ID, "key": part.Key})
+	r = r.For(r.Log.WithFields(recording.Trace()))
+	log := r.Log.WithField("key", part.Key)
 	found, err := r.Storage.Recover(ctx, name, part.Container)
 	switch {
 	case err == nil && found.Whole && part.State == document.Completed && part.Size == found.Size:
@@ -122,6 +132,7 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 	case errors.Is(err, upload.ErrNotFound):
 		part.State, part.Reason = document.Failed, reasonVanished+" before anything of it was stored"
 		log.Warn("part is lost: " + part.Reason)
+		metrics.PartsRecovered.With("lost").Inc()
 		return part, nil
 	case err != nil:
 		return part, fmt.Errorf("recover part: %w", err)
@@ -140,6 +151,7 @@ func (r *Recovery) Part(ctx context.Context, recording document.Recording, part 
 	}
 	log.WithFields(logrus.Fields{"bytes": part.Size,
 		"seconds": part.Duration}).Warn("part recovered: its recorder disappeared")
+	metrics.PartsRecovered.With("recovered").Inc()
 	return part, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/track"
 )
@@ -20,6 +21,9 @@ const (
 	// keyFramePause is the least time between two requests for key frames.
 	keyFramePause = time.Second
 )
+
+// behind counts the frames that are left out, for operators.
+var behind = metrics.FramesDropped.With("behind")
 
 // errBehind says that a follower was put out because it had taken nothing for too long.
 var errBehind = errors.New("the recording was too far behind what happens in the room")
@@ -124,13 +128,19 @@ func (b *backlog) mend(e TrackFrame) (TrackFrame, bool) {
 	switch {
 	case !b.torn[e.Track]:
 	case e.Track.Codec().Kind == track.Video && !e.Frame.Key:
-		b.dropped++
+		b.drop()
 		return e, false
 	default:
 		delete(b.torn, e.Track)
 		e.Frame.AfterLoss = true
 	}
 	return e, true
+}
+
+// drop counts a frame that is left out.
+func (b *backlog) drop() {
+	b.dropped++
+	behind.Inc()
 }
 
 // thin leaves out older frames until half of what may be is left, and what cannot be decoded without them.
@@ -144,7 +154,7 @@ func (b *backlog) thin(mostBytes int) {
 			frames--
 			bytes -= f.Frame.Cost()
 			b.torn[f.Track] = true
-			b.dropped++
+			b.drop()
 			continue
 		}
 		b.add(e)

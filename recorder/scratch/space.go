@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"livekit-recorder/recorder/metrics"
 )
 
 const (
@@ -29,6 +31,7 @@ type Space struct {
 	Log       logrus.FieldLogger
 
 	used atomic.Int64
+	left atomic.Int64
 	full atomic.Bool
 }
 
@@ -41,6 +44,15 @@ type left struct {
 // Used is how many bytes the growing files take on the disk: what has been stored already does not count.
 func (s *Space) Used() int64 { return s.used.Load() }
 
+// Share is which part is taken of what the growing files may take.
+func (s *Space) Share() float64 {
+	used, free := float64(s.used.Load()), float64(max(0, s.left.Load()))
+	if used == 0 {
+		return 0
+	}
+	return used / (used + free)
+}
+
 // Full says that there is no space for another recording.
 func (s *Space) Full() bool { return s.full.Load() }
 
@@ -48,8 +60,10 @@ func (s *Space) Full() bool { return s.full.Load() }
 func (s *Space) Run(ctx context.Context) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	defer metrics.Disk.End()
 	next := int64(0) // what may be left before one more has to end
 	for {
+		metrics.Disk.Turn()
 		if now, err := s.measure(); err != nil {
 			s.Log.WithError(err).Warn("scratch space could not be measured")
 		} else {
@@ -77,6 +91,7 @@ func (s *Space) measure() (left, error) {
 	if byLimit := s.Limit - usage.Used; s.Limit > 0 && byLimit < now.bytes {
 		now = left{bytes: byLimit, step: s.Limit / 2}
 	}
+	s.left.Store(now.bytes)
 	return now, nil
 }
 

@@ -1,16 +1,21 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
 
 // errNotFinal says that a recording goes on: another recorder is about to bring it to its end.
 var errNotFinal = errors.New("the recording has not ended")
+
+// errNotBegun says that its document does not say yet that it has begun: it is about to.
+var errNotBegun = errors.New("the recording has not begun")
 
 // send puts a start on the queue, once more.
 func (r *Recorder) send(ctx context.Context, start command.Command) error {
@@ -23,9 +28,28 @@ func (r *Recorder) send(ctx context.Context, start command.Command) error {
 
 // tell puts the notices of a recording's end on the control queue, one for each receiver. Whichever recorder gets one
 // delivers it, so that none is lost with a recorder.
-func (r *Recorder) tell(ctx context.Context, recording string) error {
-	for _, receiver := range r.world.Notices.Receivers() {
-		body, err := command.NewNotify(recording, receiver, r.world.Now()).Encode()
+func (r *Recorder) tell(ctx context.Context, ended document.Recording) error {
+	return r.sendNotices(ctx, ended, r.world.Notices.Receivers())
+}
+
+// tellBegun does the same with those of its beginning.
+func (r *Recorder) tellBegun(ctx context.Context, begun document.Recording) error {
+	return r.sendNotices(ctx, begun, r.world.Notices.ReceiversOfBeginnings())
+}
+
+// tellAll does it with all notices that there may be of a recording.
+func (r *Recorder) tellAll(ctx context.Context, about document.Recording) error {
+	if err := r.tellBegun(ctx, about); err != nil || !about.Final() {
+		return err
+	}
+	return r.tell(ctx, about)
+}
+
+func (r *Recorder) sendNotices(ctx context.Context, about document.Recording, receivers []string) error {
+	for _, receiver := range receivers {
+		notice := command.NewNotify(about.ID, receiver, r.world.Now())
+		notice.ID = cmp.Or(about.RequestID, notice.ID)
+		body, err := notice.Encode()
 		if err != nil {
 			return err
 		}
@@ -38,15 +62,22 @@ func (r *Recorder) tell(ctx context.Context, recording string) error {
 
 // notify delivers a notice.
 func (r *Recorder) notify(ctx context.Context, c command.Command) error {
-	ended, err := r.documents.ByID(ctx, c.Recording)
+	there, err := r.documents.ByID(ctx, c.Recording)
+	begins := r.world.Notices.Begins(c.Receiver)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		r.world.Log.WithField("recording", c.Recording).Warn("notice is dropped: the recording has no document")
+		r.world.Log.WithFields(c.Trace()).Warn("notice is dropped: the recording has no document")
 		return nil
 	case err != nil:
 		return fmt.Errorf("find recording: %w", err)
-	case !ended.Final():
+	case begins && len(there.Parts) > 0:
+		there = there.Beginning()
+	case begins && there.Final(): // nobody could be sure that it had begun
+		return nil
+	case begins:
+		return errNotBegun
+	case !there.Final():
 		return errNotFinal
 	}
-	return r.world.Notices.Deliver(ctx, c.Receiver, ended)
+	return r.world.Notices.Deliver(ctx, c.Receiver, there)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -47,10 +48,13 @@ type Media interface {
 	Repair(ctx context.Context, from io.Reader, repaired, container string) (mux.Repaired, error)
 }
 
-// Notices tell others of recordings that have come to their end.
+// Notices tell others of recordings that have begun, or have come to their end.
 type Notices interface {
-	// Receivers names those who are to be told.
+	// Receivers names those who are to be told, ReceiversOfBeginnings those who are told when one has begun.
 	Receivers() []string
+	ReceiversOfBeginnings() []string
+	// Begins says whether a receiver is one of the latter, if only of another recorder's.
+	Begins(receiver string) bool
 	// Deliver tells one of them. The error says that it should be tried again.
 	Deliver(ctx context.Context, receiver string, r document.Recording) error
 }
@@ -84,6 +88,7 @@ type Recorder struct {
 	owned     *scratch.Owned
 	recovery  *recovery.Recovery
 	worker    *worker.Worker
+	ending    atomic.Bool
 }
 
 // New makes a recorder, and its directory on the disk.
@@ -105,7 +110,7 @@ func New(s Settings, w World) (*Recorder, error) {
 		Repair:    w.Media.Repair,
 		New:       s.Names.Document,
 		Send:      r.send,
-		Tell:      r.tell,
+		Tell:      r.tellAll,
 		Log:       w.Log,
 	}).Init()
 	r.Recordings = &recording.Recordings{
@@ -123,6 +128,9 @@ func New(s Settings, w World) (*Recorder, error) {
 		},
 		Names:  s.Names,
 		Policy: s.Policy,
+	}
+	if len(w.Notices.ReceiversOfBeginnings()) > 0 {
+		r.Recordings.World.TellBegun = r.tellBegun
 	}
 	r.Space = &scratch.Space{
 		Disk:      w.Disk,
@@ -150,6 +158,12 @@ func (r *Recorder) newWorker() *worker.Worker {
 		Log:           r.world.Log,
 	}
 }
+
+// Ending says that it shuts down.
+func (r *Recorder) Ending() bool { return r.ending.Load() }
+
+// Free is how many more recordings there are places for.
+func (r *Recorder) Free() int { return r.worker.Free() }
 
 // Ready says whether another recording can be taken.
 func (r *Recorder) Ready() bool { return r.world.Ready() && !r.Space.Full() }
@@ -185,6 +199,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	force, forced := context.WithCancel(background)
 	defer forced()
 	stopping := context.AfterFunc(ctx, func() {
+		r.ending.Store(true)
 		r.world.Log.WithField("recordings", r.Recordings.Running()).Info("shutting down: closing and storing every file")
 		time.AfterFunc(r.settings.StopTimeout, forced)
 	})

@@ -45,6 +45,10 @@ type nobody struct{}
 
 func (nobody) Receivers() []string { return nil }
 
+func (nobody) ReceiversOfBeginnings() []string { return nil }
+
+func (nobody) Begins(string) bool { return false }
+
 func (nobody) Deliver(context.Context, string, document.Recording) error { return nil }
 
 // noBucket is storage that cannot be reached, in which there is nothing to be recovered.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -98,6 +99,22 @@ func (d *Drops) Since() (dropped int64, err error) {
 	}
 	d.known = now
 	return dropped, nil
+}
+
+// Count counts the datagrams that were dropped so far, for any goroutines.
+type Count struct {
+	mu    sync.Mutex // guards:
+	drops Drops
+	total int64
+}
+
+// Total is how many were dropped since it was first called, of sockets that were open when it was called.
+func (c *Count) Total() (total int64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dropped, err := c.drops.Since()
+	c.total += dropped
+	return c.total, err
 }
 
 // drops are the counts of this process's UDP sockets (kernel documentation, proc_net_udp: the last column), by inode.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/shared/document"
 )
 
@@ -87,6 +88,7 @@ func (s *S3) putEntry(ctx context.Context, key string, extracts []extract) error
 		Body:          io.NewSectionReader(body, 0, size),
 		ContentLength: &size,
 	})
+	countedPut(err)
 	if err != nil {
 		return fmt.Errorf("put journal entry: %w", err)
 	}
@@ -99,10 +101,19 @@ func (s *S3) putMark(ctx context.Context, name string) error {
 		Key:    aws.String(s.markPrefix(name) + s.Recorder),
 		Body:   bytes.NewReader(nil),
 	})
+	countedPut(err)
 	if err != nil {
 		return fmt.Errorf("put mark of the journal: %w", err)
 	}
 	return nil
+}
+
+// countedPut counts a request of the journal.
+func countedPut(err error) {
+	metrics.JournalPuts.Inc()
+	if err != nil {
+		metrics.JournalFailures.Inc()
+	}
 }
 
 // joined are sections that follow each other, read as one.

@@ -54,6 +54,8 @@ type journal struct {
 	number  int           // of the last one
 
 	written atomic.Int64 // how many
+	bytes   atomic.Int64 // of those that are in the bucket
+	newest  atomic.Int64 // when the last one was written, or was not needed, in nanoseconds
 }
 
 // journaled is one file as the journal knows it.
@@ -90,6 +92,9 @@ type filed struct {
 	refusedAt int64 // how many entries had been written by then
 	again     bool  // what is in no part has to be written again
 	unmarked  bool  // somebody may have removed the mark
+	size      int64 // of the file in bytes when it was last looked at
+	// safe is when everything was in parts or entries that the file had then.
+	safe time.Time
 }
 
 // entry is one object of the journal.
@@ -115,11 +120,12 @@ func (j *journal) add(name, path string, next int64) {
 	j.files[name] = &journaled{
 		name:     name,
 		path:     path,
-		progress: filed{growing: true, next: next},
+		progress: filed{growing: true, next: next, safe: time.Now()},
 	}
 	if j.stop != nil {
 		return
 	}
+	j.newest.Store(time.Now().UnixNano())
 
 	var ctx context.Context
 	ctx, j.stop = context.WithCancel(context.Background())

@@ -21,6 +21,8 @@ func (j *journal) write(ctx context.Context) error {
 		defer func() { <-j.turn }()
 	}
 
+	defer j.secured(time.Now())
+
 	j.rewriteOldest()
 	for rest := j.news(); len(rest) > 0; {
 		var now []extract
@@ -102,6 +104,7 @@ func (j *journal) removeUseless(ctx context.Context, least int) error {
 		return err
 	}
 	j.entries = slices.DeleteFunc(j.entries, func(e entry) bool { return useless(e, known) })
+	j.weigh()
 	return nil
 }
 
@@ -115,6 +118,9 @@ func (j *journal) news() (news []extract) {
 		size, err := f.size(j.s3.Disk)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // ffmpeg has not made it yet
 			j.s3.Log.WithError(err).WithField("file", f.path).Error("file cannot be read for the journal")
+		}
+		if err == nil {
+			j.change(f, func(p *filed) { p.size = size })
 		}
 		if start := f.begin(now, size); err == nil && start < size {
 			news = append(news, extract{f, start, size})
@@ -181,6 +187,7 @@ func (j *journal) put(ctx context.Context, news []extract) error {
 		j.written.Add(1)
 	}
 	j.entries = append(j.entries, e)
+	j.weigh()
 	return errors.Join(err, unmarked)
 }
 

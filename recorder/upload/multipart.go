@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"livekit-recorder/recorder/metrics"
 )
 
 // S3 limits a multipart upload to 10,000 parts of 5 MiB to 5 GiB (user guide, "Amazon S3 multipart upload limits").
@@ -79,10 +81,21 @@ func (s *S3) put(ctx context.Context, o object, c condition, body io.ReadSeeker,
 		IfMatch:       c.match(),
 		IfNoneMatch:   c.noneMatch(),
 	})
+	counted(length, err)
 	if err != nil {
 		return fmt.Errorf("put object: %w", err)
 	}
 	return nil
+}
+
+// counted counts what was uploaded, or was to be.
+func counted(length int64, err error) {
+	if err != nil {
+		metrics.UploadFailures.Inc()
+		return
+	}
+	metrics.UploadParts.Inc()
+	metrics.UploadBytes.Add(length)
 }
 
 // multipart is a multipart upload, as far as it has come. It has begun when it has an id.
@@ -127,6 +140,7 @@ func (m *multipart) send(ctx context.Context, n int32, body io.ReadSeeker, lengt
 		Body:          body,
 		ContentLength: &length,
 	})
+	counted(length, err)
 	if err != nil {
 		return nil, fmt.Errorf("upload part %d: %w", n, err)
 	}

@@ -3,13 +3,20 @@ package upload
 import (
 	"context"
 	"fmt"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Resume goes on with a file that a recorder on this disk was uploading when it was killed, and that no longer grows:
 // with the parts that have arrived, and the rest from the file. [Upload.Finish] must follow, and deals with what others
 // have made of the upload meanwhile.
 func (s *S3) Resume(ctx context.Context, path, name, container string) (*Upload, error) {
-	u := s.newUpload(path, name, container)
+	return s.ResumeFor(ctx, s.Log, path, name, container)
+}
+
+// ResumeFor is [S3.Resume] with a log that says whose file it is.
+func (s *S3) ResumeFor(ctx context.Context, log logrus.FieldLogger, path, name, container string) (*Upload, error) {
+	u := s.newUpload(log, path, name, container)
 	close(u.while.done)
 	u.sent.strays = true // of the killed recorder
 

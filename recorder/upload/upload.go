@@ -112,7 +112,12 @@ func (s *S3) Key(name string) string { return document.Join(s.Directory, name) }
 
 // Begin starts to upload the file at path as name, while it grows. It returns at once; [Upload.Finish] must follow.
 func (s *S3) Begin(path, name, container string) *Upload {
-	u := s.newUpload(path, name, container)
+	return s.BeginFor(s.Log, path, name, container)
+}
+
+// BeginFor is [S3.Begin] with a log that says whose file it is.
+func (s *S3) BeginFor(log logrus.FieldLogger, path, name, container string) *Upload {
+	u := s.newUpload(log, path, name, container)
 	s.keeper().add(name, path, s.partSize(1))
 
 	var ctx context.Context
@@ -146,13 +151,13 @@ func (u *Upload) Leave() {
 	}
 }
 
-func (s *S3) newUpload(path, name, container string) *Upload {
+func (s *S3) newUpload(log logrus.FieldLogger, path, name, container string) *Upload {
 	return &Upload{
 		s3:    s,
 		name:  name,
 		path:  path,
 		while: while{cancel: func() {}, done: make(chan struct{})},
-		log:   s.Log.WithField("key", s.Key(name)),
+		log:   log.WithField("key", s.Key(name)),
 		parts: multipart{object: s.object(name, container), s3: s},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
 )
@@ -65,6 +66,15 @@ func (b *Baton) renewed(at time.Time, answers map[string]error) {
 	default:
 		b.sure = at
 	}
+}
+
+// trace says for the log what is held.
+func (b *Baton) trace() map[string]any {
+	start, err := command.Decode(b.body)
+	if err != nil { // it could be read when it was taken
+		return map[string]any{"recording": b.recording}
+	}
+	return start.Trace()
 }
 
 // Relinquished is closed when the recording is to be given to another recorder: this one shuts down, or has held the

@@ -5,8 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/queue"
 )
@@ -15,8 +14,10 @@ import (
 func (w *Worker) pollControls(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
+	defer metrics.Controls.End()
 	slots, notices := make(chan struct{}, maxControls), make(chan struct{}, maxNotices)
 	for {
+		metrics.Controls.Turn()
 		select {
 		case <-ctx.Done():
 			return
@@ -49,7 +50,7 @@ func (w *Worker) control(ctx context.Context, m queue.Message, notices chan stru
 // notify delivers a notice. What cannot be delivered, or not now because too many others are, comes back later, to
 // whichever recorder there is then.
 func (w *Worker) notify(ctx context.Context, m queue.Message, c command.Command, notices chan struct{}) {
-	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "receiver": c.Receiver})
+	log := w.Log.WithFields(c.Trace()).WithField("receiver", c.Receiver)
 	after := noticeAfter(m.Receives)
 	select {
 	case notices <- struct{}{}:
@@ -77,7 +78,7 @@ func (w *Worker) deliver(ctx context.Context, c command.Command, notices chan st
 }
 
 func (w *Worker) stop(ctx context.Context, m queue.Message, c command.Command) {
-	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
+	log := w.Log.WithFields(c.Trace())
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := w.Stop(bounded, c); err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/queue"
 )
@@ -63,7 +61,7 @@ func (w *Worker) bury(ctx context.Context, dead *queue.Queue, m queue.Message) {
 	if err == nil && c.Action != command.Start {
 		err = errWrongQueue
 	}
-	log := w.Log.WithFields(logrus.Fields{"message": m.ID, "recording": c.Recording})
+	log := w.Log.WithFields(c.Trace()).WithField("message", m.ID)
 	if err == nil {
 		bounded, cancel := context.WithTimeout(ctx, stopTimeout)
 		if err = w.GiveUp(bounded, c, true); err == nil {

@@ -3,6 +3,7 @@ package worker
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"livekit-recorder/shared/queue"
@@ -13,6 +14,8 @@ type holds struct {
 	mu       sync.Mutex // guards:
 	batons   []*Baton
 	draining bool // whatever is held from now on is given up at once
+
+	places atomic.Pointer[places] // nil until the worker runs
 }
 
 // take holds a message. It says no if a baton for the same recording is there, which holds it now.
@@ -60,15 +63,15 @@ func (h *holds) drain() {
 	}
 }
 
-// receipts are those that must be renewed, with their recordings. What has been held for longer than limit is given up.
-func (h *holds) receipts(limit time.Duration) map[string]string {
+// receipts are those that must be renewed, with their batons. What has been held for longer than limit is given up.
+func (h *holds) receipts(limit time.Duration) map[string]*Baton {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := map[string]string{}
+	all := map[string]*Baton{}
 	for _, b := range h.batons {
 		receipts, old := b.receipts(limit)
 		for _, receipt := range receipts {
-			all[receipt] = b.recording
+			all[receipt] = b
 		}
 		if old {
 			b.giveUp()

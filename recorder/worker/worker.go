@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/retry"
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/queue"
@@ -120,6 +121,7 @@ func (w *Worker) Run(ctx, force context.Context) {
 
 func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) {
 	all := newPlaces(w.MaxRecordings)
+	w.holds.places.Store(all)
 	asking := polling{worker: w, pace: Pace{Most: w.MaxRecordings}}
 	for ctx.Err() == nil {
 		select {
@@ -148,6 +150,18 @@ func (w *Worker) pollStarts(ctx, force context.Context, starts *sync.WaitGroup) 
 			})
 		}
 	}
+}
+
+// Free is how many more recordings there are places for.
+func (w *Worker) Free() int {
+	all := w.holds.places.Load()
+	switch {
+	case all == nil: // it has not begun
+		return w.MaxRecordings
+	case all.closed():
+		return 0
+	}
+	return all.free()
 }
 
 // wait lets a moment pass.
@@ -183,13 +197,14 @@ func (w *Worker) start(force context.Context, m queue.Message, p *place) {
 		return
 	}
 
-	log := w.Log.WithFields(logrus.Fields{"recording": c.Recording, "room": c.Room, "participant": c.Participant})
+	log := w.Log.WithFields(c.Trace())
 	baton, fresh := w.holds.take(w.Starts, m, c.Recording, p)
 	if !fresh {
 		log.Info("start is held already, by this message or another one")
 		return
 	}
 	defer w.holds.drop(baton)
+	metrics.StartsTaken.Inc()
 
 	ending := w.Start(force, c, baton)
 	if ending.Outcome == TryAgain && baton.Receives() >= MaxReceives {
@@ -218,6 +233,7 @@ func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton,
 	case Refused:
 		w.settle(force, log, "delete", func(ctx context.Context) error { return baton.leave(ctx, "") })
 	case Offered:
+		metrics.HandOvers.Inc()
 		if len(baton.held()) == 0 {
 			return // it has been
 		}
@@ -234,8 +250,10 @@ func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton,
 		}
 		w.settle(force, log, "let go of", func(ctx context.Context) error { return baton.leave(ctx, ending.Owner) })
 	case Elsewhere:
+		metrics.StartsReturned.With("elsewhere").Inc()
 		w.settle(force, log, "turn away", baton.turnAway)
 	case TryAgain:
+		metrics.StartsReturned.With("try_again").Inc()
 		after := retryAfter(baton.Receives())
 		log.WithField("after", after.String()).Warn("nothing has come of the start here, it goes back to the queue")
 		w.settle(force, log, "release", func(ctx context.Context) error { return baton.release(ctx, after) })
@@ -244,7 +262,9 @@ func (w *Worker) settleStart(force context.Context, ending Ending, baton *Baton,
 
 // renew keeps the held messages invisible to other recorders.
 func (w *Worker) renew(ctx context.Context) {
+	defer metrics.Renewing.End()
 	for {
+		metrics.Renewing.Turn()
 		// so that recorders that started together do not call together
 		jitter := time.Duration(rand.Int64N(int64(renewal / 5)))
 		select {
@@ -280,10 +300,10 @@ func (w *Worker) renewAll(ctx context.Context) {
 	w.holds.renewed(began, answers)
 
 	for receipt, err := range failed {
-		recording := receipts[receipt]
-		w.Log.WithError(err).WithField("recording", recording).
+		b := receipts[receipt]
+		w.Log.WithError(err).WithFields(b.trace()).
 			Warn("message could not be held, recording goes on while the ledger says so")
-		w.Doubt(recording)
+		w.Doubt(b.recording)
 	}
 }
 

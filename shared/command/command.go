@@ -53,8 +53,9 @@ const MaxFileBytes = 512
 
 // Command is one message. Times are UTC with millisecond precision or better.
 type Command struct {
-	Version     int       `json:"version"`
-	Action      Action    `json:"action"`
+	Version int    `json:"version"`
+	Action  Action `json:"action"`
+	// ID is that of the HTTP request that the command has come by, or one of its own. All that is logged about it has it.
 	ID          string    `json:"id"`
 	RequestedAt time.Time `json:"requestedAt"`
 	// Recording is the id of the recording to start, to stop, or to tell of. A stop without one stops every recording of
@@ -126,6 +127,20 @@ func (c Command) Target() string {
 	default:
 		return string(c.Media)
 	}
+}
+
+// Trace is what every line of the log has that is about a command: by the request, it can be followed from the HTTP
+// request to the file.
+func (c Command) Trace() map[string]any {
+	trace := map[string]any{}
+	for name, value := range map[string]string{
+		"request": c.ID, "recording": c.Recording, "room": c.Room, "participant": c.Participant,
+	} {
+		if value != "" {
+			trace[name] = value
+		}
+	}
+	return trace
 }
 
 // Encode makes the message body.

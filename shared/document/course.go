@@ -50,6 +50,36 @@ func (r Recording) Running(parts []Part) Recording {
 	return r
 }
 
+// Beginning returns a document as it is when the recording has begun, for somebody who is to be told of that although
+// it may have ended meanwhile.
+func (r Recording) Beginning() Recording {
+	r.State, r.Reason, r.EndedAt = Active, "", nil
+	return r
+}
+
+// WithoutGaps returns a document in which the gaps of tracks are only counted.
+func (r Recording) WithoutGaps() Recording {
+	r.Parts = slices.Clone(r.Parts)
+	for n := range r.Parts {
+		tracks := slices.Clone(r.Parts[n].Tracks)
+		for m := range tracks {
+			tracks[m].GapsOmitted += len(tracks[m].Gaps)
+			tracks[m].Gaps = nil
+		}
+		r.Parts[n].Tracks = tracks
+	}
+	return r
+}
+
+// WithoutTracks returns a document that says nothing of tracks.
+func (r Recording) WithoutTracks() Recording {
+	r.Parts = slices.Clone(r.Parts)
+	for n := range r.Parts {
+		r.Parts[n].Tracks = []TrackReport{}
+	}
+	return r
+}
+
 // Saved returns what a recorder's document becomes beside the one that is there already: parts that others have brought
 // further are theirs. [ErrSuperseded] if the one that is there is of a higher epoch.
 func (r Recording) Saved(there Recording) (Recording, error) {

@@ -24,7 +24,9 @@ const (
 // Recording is the document of one recording: the same JSON in the bucket, in REST answers and in completion webhooks.
 // Times are UTC; durations are in seconds.
 type Recording struct {
-	ID          string        `json:"id"`
+	ID string `json:"id"`
+	// RequestID is the id of the HTTP request that asked for it: all that is logged about it has it, as "request".
+	RequestID   string        `json:"requestId,omitempty"`
 	Room        string        `json:"room"`
 	Participant string        `json:"participant"`
 	Session     string        `json:"session,omitempty"` // the participant's SID
@@ -130,9 +132,15 @@ const MaxParts = 1000
 // NewRecording makes the document of a start command before anything has come of it.
 func NewRecording(c command.Command) Recording {
 	return Recording{
-		ID: c.Recording, Room: c.Room, Participant: c.Participant, Session: c.Session, Target: c.Target(),
+		ID: c.Recording, RequestID: c.ID, Room: c.Room, Participant: c.Participant, Session: c.Session, Target: c.Target(),
 		Media: c.Media, Track: c.Track, State: Requested, RequestedAt: c.RequestedAt, UpdatedAt: c.RequestedAt,
 	}
+}
+
+// Trace is what every line of the log has that is about a recording, as of the command that asked for it.
+func (r Recording) Trace() map[string]any {
+	asked := command.Command{ID: r.RequestID, Recording: r.ID, Room: r.Room, Participant: r.Participant}
+	return asked.Trace()
 }
 
 // Final says that nothing will change any more.

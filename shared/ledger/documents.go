@@ -267,6 +267,12 @@ func (d Documents) get(ctx context.Context, key string) (body []byte, tag string
 	return body, tag, false, err
 }
 
+// Reach says whether the store answers.
+func (d Documents) Reach(ctx context.Context) error {
+	_, err := d.Store.List(ctx, path.Dir(pointerKey(""))+"/", "", 1)
+	return err
+}
+
 // ByID finds a recording, or returns [ErrNotFound].
 func (d Documents) ByID(ctx context.Context, id string) (document.Recording, error) {
 	body, _, err := d.Store.Get(ctx, pointerKey(id))

@@ -50,6 +50,18 @@ type Message struct {
 	Lay time.Duration
 }
 
+// Reach says whether the queue answers.
+func (q *Queue) Reach(ctx context.Context) error {
+	_, err := q.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl:       &q.URL,
+		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return fmt.Errorf("read queue's attributes: %w", err)
+	}
+	return nil
+}
+
 // Send puts a message on the queue.
 func (q *Queue) Send(ctx context.Context, body string) error {
 	if _, err := q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &body}); err != nil {

@@ -141,6 +141,12 @@ func choose(port *int) error {
 	return errors.New("choose a port: none is free")
 }
 
+// Port chooses a free port of the loopback address.
+func Port() (port int, err error) {
+	err = choose(&port)
+	return port, err
+}
+
 // free says whether nobody listens on a port of the loopback address.
 func free(port int) bool {
 	listener, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(port))

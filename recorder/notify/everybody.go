@@ -1,0 +1,51 @@
+package notify
+
+import (
+	"context"
+	"errors"
+
+	"livekit-recorder/shared/document"
+)
+
+// The event bus, as a receiver of notices: of the ends of recordings, and of their beginnings.
+const (
+	busOfEnds       = "event bus"
+	busOfBeginnings = "event bus, of beginnings"
+)
+
+// Everybody are all those who want to be told of recordings.
+type Everybody struct {
+	Webhooks *Notifier
+	Bus      *Bus // nil: there is none
+}
+
+// Receivers names those who are to be told of a recording's end.
+func (e *Everybody) Receivers() []string {
+	names := e.Webhooks.Receivers()
+	if e.Bus != nil {
+		names = append(names, busOfEnds)
+	}
+	return names
+}
+
+// ReceiversOfBeginnings names those who are to be told when it begins.
+func (e *Everybody) ReceiversOfBeginnings() []string {
+	if e.Bus == nil {
+		return nil
+	}
+	return []string{busOfBeginnings}
+}
+
+// Begins says whether a receiver is one of beginnings, perhaps of a recorder whose settings are others.
+func (e *Everybody) Begins(receiver string) bool { return receiver == busOfBeginnings }
+
+// Deliver tells one of them. An error means that it should be tried again, perhaps by a recorder that knows the bus.
+func (e *Everybody) Deliver(ctx context.Context, receiver string, recording document.Recording) error {
+	switch {
+	case receiver != busOfEnds && receiver != busOfBeginnings:
+		return e.Webhooks.Deliver(ctx, receiver, recording)
+	case e.Bus == nil:
+		return errors.New("this recorder has no event bus: EVENT_BUS is not set")
+	}
+	return e.Bus.Put(ctx, recording)
+}
