@@ -27,6 +27,7 @@ build:
 	@mkdir -p $(build_dir)
 	@go build -buildvcs=false -o $(build_dir)/ ./recorder ./infra/local
 	@go build -buildvcs=false -o $(build_dir)/bootstrap ./functions/lambda
+	@go build -buildvcs=false -o $(build_dir)/api ./functions/server
 
 demo: build
 	@infra/tools.sh system

@@ -152,7 +152,7 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 	resources := readTemplate(t)["Resources"].(node)
 	sources := map[string]string{}
-	for _, directory := range []string{"recorder", "functions/lambda"} {
+	for _, directory := range []string{"recorder", "functions/environment"} {
 		files, err := filepath.Glob(filepath.Join(root, directory, "*.go"))
 		require.NoError(t, err)
 		for _, file := range files {
@@ -166,7 +166,7 @@ func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 		require.Contains(t, sources["recorder"], `"`+item.(node)["Name"].(string)+`"`)
 	}
 	for name := range resources["ApiFunction"].(node)["Properties"].(node)["Environment"].(node)["Variables"].(node) {
-		require.Contains(t, sources["functions/lambda"], `"`+name+`"`)
+		require.Contains(t, sources["functions/environment"], `"`+name+`"`)
 	}
 }
 

@@ -37,14 +37,25 @@ const (
 // without that. Its logs stay if the test fails.
 func ownSystem(t *testing.T, autoRecord ...string) *stack.Stack {
 	t.Helper()
+	return unusualSystem(t, func(o *stack.Options) { o.AutoRecord = cmp.Or(strings.Join(autoRecord, ","), "off") })
+}
+
+// unusualSystem is a system of a test's own in which something is not as in the others.
+func unusualSystem(t *testing.T, change func(*stack.Options)) *stack.Stack {
+	t.Helper()
 
 	work := filepath.Join(filepath.Dir(system.Work), strings.NewReplacer("/", "-", "\x00", "").Replace(t.Name()))
-	s, err := stack.Start(bounded(t, time.Minute), stack.Options{
+	o := stack.Options{
 		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
-		AutoRecord: cmp.Or(strings.Join(autoRecord, ","), "off"), RecorderEnv: []string{"REJOIN_WINDOW=5s"},
-	})
+		AutoRecord: "off", RecorderEnv: []string{"REJOIN_WINDOW=5s"},
+	}
+	change(&o)
+	s, err := stack.Start(bounded(t, time.Minute), o)
 	t.Cleanup(func() {
 		s.Stop()
+		for _, broken := range s.Broken() {
+			t.Error(broken)
+		}
 		if !t.Failed() && os.Getenv("KEEP") == "" {
 			_ = os.RemoveAll(work) // best effort, in a temporary directory
 		}

@@ -16,9 +16,13 @@ import (
 	"livekit-recorder/recorder/worker"
 )
 
-// Build compiles the recorder and the Lambda into a directory.
+// Build compiles the recorder and both forms of the API into a directory.
 func Build(ctx context.Context, module, directory string) error {
-	for name, source := range map[string]string{"recorder": "./recorder", "bootstrap": "./functions/lambda"} {
+	for name, source := range map[string]string{
+		"recorder":  "./recorder",
+		"bootstrap": "./functions/lambda",
+		"api":       "./functions/server",
+	} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(directory, name), source)
 		cmd.Dir = module
 		if said, err := cmd.CombinedOutput(); err != nil {

@@ -1,0 +1,21 @@
+// The Lambda behind the HTTP API: the handler of functions/api, fed with API Gateway's events.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"livekit-recorder/functions/environment"
+)
+
+func main() {
+	log := environment.NewLog()
+	handler, err := environment.Handler(context.Background(), log)
+	if err != nil {
+		log.WithError(err).Error("function cannot start")
+		os.Exit(1)
+	}
+	lambda.Start(front{handler}.handle)
+}
