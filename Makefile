@@ -16,7 +16,7 @@ help:
 	@echo "make load      what one recorder takes, beside the least that is possible (PEOPLE=1,40 MEDIA=vp8,h264,audio)"
 	@echo "make hostile   people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
 	@echo "make price     count requests to AWS, and what an hour of a participant costs (MINUTES=5 CPU_SECONDS=0.7)"
-	@echo "make lint      gofmt, go vet, staticcheck"
+	@echo "make lint      gofmt, go vet, staticcheck, and the deployment files against their schemas"
 	@echo "make audit     look for known vulnerabilities in what the programs call (govulncheck)"
 	@echo "make bench     benchmarks"
 	@echo "make build     the programs, into .tools/build"
@@ -73,6 +73,8 @@ lint:
 	@unformatted=$$(gofmt -l functions recorder shared infra); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
 	.tools/bin/staticcheck ./...
+	.tools/bin/actionlint
+	cd infra/schemas && go vet ./... && go test ./...
 
 # Not part of lint: what is known changes without anything changing here.
 audit:
