@@ -60,6 +60,7 @@ type Stack struct {
 	// PlainAPI is the API's process, of a system that is [Options.Plain].
 	PlainAPI *Process
 
+	bucket    string // empty: Bucket
 	liveKit   *Process
 	s3        *Process
 	s3Gate    *relay.Gate
