@@ -21,8 +21,9 @@ ARG TARGETARCH
 ARG VERSION=unreleased
 ARG COMMIT=unknown
 ENV CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH
-RUN go build -buildvcs=false -trimpath -ldflags "-s -w -X main.stamped=$VERSION" -o /build/api ./functions/server && \
-    go build -buildvcs=false -trimpath -ldflags '-s -w' -o /build/recorder ./recorder
+RUN flags="-s -w -X livekit-recorder/shared/version.version=$VERSION -X livekit-recorder/shared/version.commit=$COMMIT" && \
+    go build -buildvcs=false -trimpath -ldflags "$flags" -o /build/api ./functions/server && \
+    go build -buildvcs=false -trimpath -ldflags "$flags" -o /build/recorder ./recorder
 # The only places that are written to, by a user who can do nothing else.
 RUN mkdir -p /build/scratch /build/data && chown 65532:65532 /build/scratch /build/data
 

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/environment"
+	"livekit-recorder/shared/version"
 )
 
 const usage = `usage: api             serve HTTP on LISTEN_ADDR (` + usualAddress + `) until SIGTERM
@@ -54,7 +55,7 @@ func program(args []string, out, complaints io.Writer) int {
 			return 1
 		}
 	case "-version", "--version":
-		fmt.Fprintln(out, "api", version())
+		fmt.Fprintln(out, "api", version.String())
 	case "-h", "-help", "--help":
 		fmt.Fprintln(out, usage)
 	default:
@@ -75,6 +76,10 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen at LISTEN_ADDR: %w", err)
 	}
-	log.WithFields(logrus.Fields{"address": listener.Addr().String(), "version": version()}).Info("API ready")
+	log.WithFields(logrus.Fields{
+		"address": listener.Addr().String(),
+		"version": version.Version(),
+		"commit":  version.Commit(),
+	}).Info("API ready")
 	return serve(ctx, listener, handler, log)
 }

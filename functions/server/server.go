@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -39,24 +38,6 @@ const (
 
 // address is where the server listens.
 func address() string { return cmp.Or(os.Getenv("LISTEN_ADDR"), usualAddress) }
-
-// stamped is the version that the build was told of (-ldflags "-X main.stamped=…").
-var stamped string
-
-// version names this build: what it was told, or else the commit that Go has noted in it.
-func version() string {
-	if stamped != "" {
-		return stamped
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				return setting.Value
-			}
-		}
-	}
-	return "unknown"
-}
 
 // serve answers requests until ctx is done, and then those that are under way.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *logrus.Logger) error {

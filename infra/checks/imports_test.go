@@ -40,7 +40,7 @@ var journey = []string{
 	"recorder", "recorder/service", "recorder/worker", "recorder/recording", "recorder/room", "recorder/recovery",
 	"recorder/parts", "recorder/mux", "recorder/track", "recorder/upload", "recorder/scratch", "recorder/notify",
 	"recorder/protection", "recorder/compose", "recorder/sockets", "recorder/retry", "recorder/guard",
-	"shared/queue", "shared/ledger", "shared/document", "shared/command",
+	"shared/queue", "shared/ledger", "shared/document", "shared/command", "shared/version",
 }
 
 func TestImportsRunOneWay(t *testing.T) {

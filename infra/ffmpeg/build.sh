@@ -30,7 +30,7 @@ if [ -x "$output" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then 
 missing=
 for tool in gcc:gcc make:make xz:xz-utils; do command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool#*:}"; done
 [ "$target" != amd64 ] || command -v nasm >/dev/null || missing="$missing nasm"
-cross= prefix=
+cross='' prefix=''
 if [ "$target" != "$machine" ]; then
 	prefix=$gnu-linux-gnu-
 	cross="--enable-cross-compile --target-os=linux --arch=$gnu --cross-prefix=$prefix"
