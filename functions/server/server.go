@@ -9,13 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/livekit/protocol/utils/guid"
 	"github.com/sirupsen/logrus"
-
-	"livekit-recorder/functions/api"
 )
 
 // usualAddress is where the server listens unless LISTEN_ADDR says otherwise.
@@ -46,7 +42,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	defer complaints.Close()
 
 	server := &http.Server{
-		Handler:           named(handler),
+		Handler:           bounded(handler),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      answerTimeout,
@@ -73,28 +69,12 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	return nil
 }
 
-// requestHeader carries a request's id, in both directions.
-const requestHeader = "X-Request-Id"
-
-// named gives each request an id, the caller's own if it has a usable one, and as long as the Lambda would have.
-func named(handler http.Handler) http.Handler {
+// bounded gives each request as long as the Lambda would have.
+func bounded(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(requestHeader)
-		if !usable(id) {
-			id = guid.New("RQ_")
-		}
-		w.Header().Set(requestHeader, id)
-
-		ctx, cancel := context.WithTimeout(api.WithRequestID(r.Context(), id), requestTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		handler.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
-
-// usable says whether an id may go into logs and answers: up to 64 characters that need no quoting anywhere.
-func usable(id string) bool {
-	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("-_.:=+/", c)
 	})
 }
 

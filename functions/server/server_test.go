@@ -61,12 +61,11 @@ func ours() http.Handler {
 	return api.New(api.Config{Keys: keys, Log: log})
 }
 
-// get asks for something, under an id if there is one.
-func get(t *testing.T, url, id string) (*http.Response, string) {
+// get asks for something.
+func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
-	request.Header.Set(requestHeader, id)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	body, err := io.ReadAll(response.Body)
@@ -77,7 +76,7 @@ func get(t *testing.T, url, id string) (*http.Response, string) {
 
 func TestOurHandlerAnswers(t *testing.T) {
 	s := start(t, ours())
-	response, body := get(t, s.url+"/recordings?room=r", "")
+	response, body := get(t, s.url+"/recordings?room=r")
 	require.Equal(t, http.StatusUnauthorized, response.StatusCode)
 	require.Contains(t, body, `"code":"unauthenticated"`)
 }
@@ -122,7 +121,7 @@ func TestRequestsUnderWayAreAnsweredAtTheEnd(t *testing.T) {
 
 func TestLargeHeadersAndBodiesAreRefused(t *testing.T) {
 	s := start(t, ours())
-	response, _ := get(t, s.url+"/health", "")
+	response, _ := get(t, s.url+"/health")
 	require.Equal(t, http.StatusOK, response.StatusCode)
 
 	large := strings.NewReader(strings.Repeat(" ", 256<<10+1))
@@ -162,23 +161,6 @@ func TestWhoDoesNotSpeakHTTPIsLoggedAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, line, "400")
 	require.NoError(t, connection.Close())
-}
-
-func TestRequestsHaveIDs(t *testing.T) {
-	s := start(t, ours())
-	for given, kept := range map[string]bool{
-		"b7e5-1":                    true,
-		"Root=1-67891233-abcdef012": true,
-		"":                          false,
-		"two words":                 false,
-		`"},{"`:                     false,
-		strings.Repeat("x", 65):     false,
-	} {
-		response, _ := get(t, s.url+"/health", given)
-		id := response.Header.Get(requestHeader)
-		require.True(t, usable(id), id)
-		require.Equal(t, kept, id == given, given)
-	}
 }
 
 func TestHealthIsAskedForOnThisMachine(t *testing.T) {
