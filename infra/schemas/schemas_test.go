@@ -12,6 +12,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	compose "github.com/compose-spec/compose-go/v2/types"
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	apps "k8s.io/api/apps/v1"
 	autoscaling "k8s.io/api/autoscaling/v2"
 	core "k8s.io/api/core/v1"
@@ -177,5 +179,37 @@ func TestManifestsAreOfKubernetesOwnTypes(t *testing.T) {
 		"maxReplicaCount":   "maxReplicas",
 		"scaleDown":         "scaleIn",
 		"authenticationRef": "authentication",
+	})
+}
+
+func TestDockerfileIsOfBuildKit(t *testing.T) {
+	check := func(content []byte) error {
+		parsed, err := parser.Parse(bytes.NewReader(content))
+		if err != nil {
+			return err
+		}
+		stages, _, err := instructions.Parse(parsed.AST, nil)
+		if err != nil {
+			return err
+		}
+		for _, stage := range stages {
+			for _, command := range stage.Commands {
+				c, ok := command.(*instructions.CopyCommand)
+				if !ok || c.From == "" {
+					continue
+				}
+				if _, there := instructions.HasStage(stages, c.From); !there {
+					return fmt.Errorf("it copies from %s, which is no stage", c.From)
+				}
+			}
+		}
+		return nil
+	}
+	refuses(t, read(t, "Dockerfile"), check, map[string]string{
+		"--from=ffmpeg":                       "--from=ffmepg",
+		"COPY shared shared":                  "COPIES shared shared",
+		"ENTRYPOINT [\"/usr/local/bin/queues": "ENTRYPOINTS [\"/usr/local/bin/queues",
+		"--chown=65532:65532 /build/data":     "--chwon=65532:65532 /build/data",
+		"EXPOSE 9324":                         "EXPOSE",
 	})
 }
