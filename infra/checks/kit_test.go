@@ -1,11 +1,13 @@
 package checks
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,8 +175,10 @@ func TestScalingFitsTheRecorder(t *testing.T) {
 	for _, d := range clustered(t) {
 		if d.program() == "recorder" {
 			require.Equal(t, "recorder", get(scaled, "spec", "scaleTargetRef", "name"))
-			require.Equal(t, "40", d.environment["MAX_RECORDINGS"])
-			require.Equal(t, "30", get(trigger, "queueLength"))
+			most, err1 := strconv.Atoi(d.environment["MAX_RECORDINGS"])
+			wanted, err2 := strconv.Atoi(get(trigger, "queueLength").(string))
+			require.NoError(t, errors.Join(err1, err2))
+			require.Equal(t, most*3/4, wanted)
 			require.Equal(t, d.environment["AWS_REGION"], get(trigger, "awsRegion"))
 		}
 	}
