@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a release, into .tools/release/VERSION: the programs for linux/amd64 and linux/arm64, what is in them, checksums,
-# and, if there is a container engine with buildx, the image for both.
+# Makes a release, into .tools/release/VERSION: the programs for linux/amd64 and linux/arm64, what is in them, checksums;
+# and the image for both, if there is a container engine with buildx.
 #
 #   infra/release.sh pin              writes the newest digests of the base images into the Dockerfile (needs Docker)
 #   infra/release.sh v1.2.3           builds; nothing is published

@@ -146,7 +146,8 @@ func (c *Composed) run(name, program string, watch func(string) bool) (*Process,
 		return nil, fmt.Errorf("the service %s runs %s", name, service.Entrypoint[0])
 	}
 
-	env := []string{"FFMPEG=" + filepath.Join(c.Tools, "ffmpeg"), "SCRATCH_DIR=" + filepath.Join(c.Work, "scratch")} // the image's
+	// The image's own.
+	env := []string{"FFMPEG=" + filepath.Join(c.Tools, "ffmpeg"), "SCRATCH_DIR=" + filepath.Join(c.Work, "scratch")}
 	for key, value := range service.Environment {
 		env = append(env, key+"="+c.names.Replace(value))
 	}
