@@ -19,7 +19,7 @@ help:
 	@echo "make load      what one recorder takes, beside the least that is possible (PEOPLE=1,40 MEDIA=vp8,h264,audio)"
 	@echo "make hostile   people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
 	@echo "make price     count requests to AWS, and what an hour of a participant costs (MINUTES=5 CPU_SECONDS=0.7)"
-	@echo "make lint      gofmt, go vet, staticcheck"
+	@echo "make lint      gofmt, go vet, staticcheck, and the deployment files against their schemas"
 	@echo "make audit     look for known vulnerabilities in what the programs call (govulncheck)"
 	@echo "make bench     benchmarks"
 	@echo "make build     the programs, into .tools/build"
@@ -30,6 +30,7 @@ build:
 	@mkdir -p $(build_dir)
 	@go build -buildvcs=false -ldflags '$(stamp)' -o $(build_dir)/ ./recorder ./infra/local
 	@go build -buildvcs=false -ldflags '$(stamp)' -o $(build_dir)/bootstrap ./functions/lambda
+	@go build -buildvcs=false -ldflags '$(stamp)' -o $(build_dir)/api ./functions/server
 
 demo: build
 	@infra/tools.sh system
@@ -75,6 +76,8 @@ lint:
 	@unformatted=$$(gofmt -l functions recorder shared infra); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
 	.tools/bin/staticcheck ./...
+	.tools/bin/actionlint
+	cd infra/schemas && go vet ./... && go test ./...
 
 # Not part of lint: what is known changes without anything changing here.
 audit:

@@ -71,6 +71,7 @@ packages() {
 server="server github.com/livekit/livekit-server/cmd/server v1.13.5 150"
 versitygw="versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0 90"
 staticcheck="staticcheck honnef.co/go/tools/cmd/staticcheck v0.6.1 30"
+actionlint="actionlint github.com/rhysd/actionlint/cmd/actionlint v1.7.12 20"
 govulncheck="govulncheck golang.org/x/vuln/cmd/govulncheck v1.9.0 30"
 
 built() { [ "$(cat "$bin/.$1" 2>/dev/null)" = "$3" ] && [ -x "$bin/$1" ]; }
@@ -125,7 +126,10 @@ todo() {
 			[ -z "$(missing $browser_packages)" ] || add
 			have_client || add
 			;;
-		lint) built $staticcheck || add ;;
+		lint)
+			built $staticcheck || add
+			built $actionlint || add
+			;;
 		audit)
 			built $govulncheck || add
 			add
@@ -153,7 +157,10 @@ for what in "$@"; do
 		packages $browser_packages
 		client
 		;;
-	lint) go_tool $staticcheck ;;
+	lint)
+		go_tool $staticcheck
+		go_tool $actionlint
+		;;
 	audit)
 		go_tool $govulncheck
 		long vulnerabilities 30 "fetching the list of known vulnerabilities" vulnerabilities

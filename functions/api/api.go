@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +53,11 @@ type api struct {
 	vitals vitals
 }
 
+// OpenAPI describes all routes and everything that they take and answer. The repository's top has a link to it.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
 // New makes the handler of all routes. It answers with JSON, errors too.
 func New(c Config) http.Handler {
 	if c.Now == nil {
@@ -68,6 +74,7 @@ func New(c Config) http.Handler {
 	a.route(http.MethodGet, "/recordings", a.list)
 	a.route(http.MethodGet, "/recordings/{id}", a.get)
 	a.route(http.MethodGet, "/health", a.health)
+	a.routes.HandleFunc("/openapi.yaml", a.describe)
 	a.routes.HandleFunc("/", a.notFound)
 
 	return a
@@ -218,4 +225,16 @@ func (a *api) send(ctx context.Context, c command.Command) error {
 
 	a.Log.WithFields(c.Trace()).WithField("action", c.Action).Info("command queued")
 	return nil
+}
+
+// describe answers with [OpenAPI]: the only answer that is no JSON.
+func (a *api) describe(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		a.fail(w, r, notAllowed(r.Method, http.MethodGet))
+		return
+	}
+
+	w.Header().Set("Content-Type", "application/yaml")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(OpenAPI) // an error says that the caller has gone
 }

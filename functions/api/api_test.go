@@ -19,8 +19,10 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/infra/contract"
 	"livekit-recorder/infra/local/sqs"
 	"livekit-recorder/shared/command"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/keys"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
@@ -30,6 +32,15 @@ const key, secret = "devkey", "a secret that is long enough for anybody"
 
 // noon is when every request of the tests is received.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC)
+
+// promised is what answers may be.
+var promised = func() *contract.Contract {
+	c, err := contract.New(OpenAPI, document.Schema)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}()
 
 // service is the handler, and what it was made of.
 type service struct {
@@ -95,6 +106,7 @@ func (s service) request(t *testing.T, c call) (*http.Response, map[string]any) 
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	require.NoError(t, promised.Answer(r.Method, r.URL.EscapedPath(), w.Code, w.Header(), w.Body.Bytes()))
 	return w.Result(), answer
 }
 
@@ -221,4 +233,16 @@ func TestUnreachableQueueIsAnErrorThatLiveKitRetries(t *testing.T) {
 	require.Equal(t, 503, status)
 	status, _ = a.call(t, call{"POST", "/recordings/start", `{"room":"r","participant":"p"}`, "Bearer " + token(t, nil)})
 	require.Equal(t, 503, status)
+}
+
+func TestTheDescriptionIsServed(t *testing.T) {
+	a, _ := newService(t)
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.yaml", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, string(OpenAPI), w.Body.String())
+	require.NoError(t, promised.Answer(http.MethodGet, "/openapi.yaml", w.Code, w.Header(), w.Body.Bytes()))
+
+	status, _ := a.call(t, call{"POST", "/openapi.yaml", "", ""})
+	require.Equal(t, http.StatusMethodNotAllowed, status)
 }

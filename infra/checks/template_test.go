@@ -153,7 +153,7 @@ func TestTemplateKeepsItsPromises(t *testing.T) {
 func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 	resources := readTemplate(t)["Resources"].(node)
 	sources := map[string]string{}
-	for _, directory := range []string{"recorder", "functions/lambda"} {
+	for _, directory := range []string{"recorder", "functions/environment"} {
 		own, err := filepath.Glob(filepath.Join(root, directory, "*.go"))
 		require.NoError(t, err)
 		both, err := filepath.Glob(filepath.Join(root, "shared/keys/*.go"))
@@ -169,7 +169,7 @@ func TestTemplateSetsOnlyVariablesThatAreRead(t *testing.T) {
 		require.Contains(t, sources["recorder"], `"`+item.(node)["Name"].(string)+`"`)
 	}
 	for name := range resources["ApiFunction"].(node)["Properties"].(node)["Environment"].(node)["Variables"].(node) {
-		require.Contains(t, sources["functions/lambda"], `"`+name+`"`)
+		require.Contains(t, sources["functions/environment"], `"`+name+`"`)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"livekit-recorder/infra/local/stack"
 )
@@ -44,6 +45,9 @@ func inSystem(ctx context.Context, name, autoRecord string, use func(s *stack.St
 	}
 
 	s.Stop() // before its directory goes
+	if broken := s.Broken(); err == nil && len(broken) > 0 {
+		err = errors.New(strings.Join(broken, "\n"))
+	}
 	if err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 		return fmt.Errorf("%w (logs and files are in %s)", err, work)
 	}

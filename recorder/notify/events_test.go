@@ -17,6 +17,7 @@ import (
 
 	"livekit-recorder/infra/local/events"
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/keys"
 )
 
 // withBus is everybody who is told, with a bus among them, and what came to that.
@@ -26,7 +27,7 @@ func withBus(t *testing.T) (e *Everybody, bus *events.Bus, log *test.Hook) {
 	server := httptest.NewServer(bus)
 	t.Cleanup(server.Close)
 	logger, log := test.NewNullLogger()
-	webhooks, err := New([]string{"https://x/hook"}, "key", "secret", logger)
+	webhooks, err := New([]string{"https://x/hook"}, keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{}), logger)
 	require.NoError(t, err)
 	return &Everybody{Webhooks: webhooks, Bus: &Bus{
 		Client: eventbridge.New(eventbridge.Options{

@@ -3,6 +3,7 @@
 package document
 
 import (
+	_ "embed"
 	"time"
 
 	"livekit-recorder/shared/command"
@@ -20,6 +21,11 @@ const (
 	// Draining is the state of a part whose recorder shuts down, and goes on until another recorder's part runs.
 	Draining State = "draining"
 )
+
+// Schema is the JSON Schema of a [Recording].
+//
+//go:embed recording.schema.json
+var Schema []byte
 
 // Recording is the document of one recording: the same JSON in the bucket, in REST answers and in completion webhooks.
 // Times are UTC; durations are in seconds.

@@ -49,6 +49,10 @@ func TestRecordingsDirectoryAndCompletionWebhook(t *testing.T) {
 	require.Equal(t, r.ID, event.Recording.ID)
 	require.Equal(t, document.Completed, event.Recording.State, event.Recording.Reason)
 
+	written, err := os.ReadFile(filepath.Join(stored, "local-alice.json"))
+	require.NoError(t, err)
+	require.NoError(t, s.Watch.Contract.Document(written))
+
 	path := filepath.Join(stored, event.Recording.Parts[0].Key)
 	info, err := os.Stat(path)
 	require.NoError(t, err, "the notice comes after the file")
@@ -68,6 +72,7 @@ func receiver(received chan<- notify.Event) http.Handler {
 			return
 		}
 
+		system.Watch.Note(system.Watch.Contract.Notice(body))
 		var event notify.Event
 		if json.Unmarshal(body, &event) == nil {
 			received <- event

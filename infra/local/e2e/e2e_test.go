@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,5 +66,18 @@ func runTests(m *testing.M) (code int, err error) {
 	if _, err := system.StartRecorder(ctx); err != nil {
 		return 1, err
 	}
-	return m.Run(), nil
+	code = m.Run()
+	system.Stop()
+	if err := kept(system); err != nil {
+		return 1, err
+	}
+	return code, nil
+}
+
+// kept says whether the system has answered and written only what openapi.yaml and recording.schema.json say.
+func kept(s *stack.Stack) error {
+	if broken := s.Broken(); len(broken) > 0 {
+		return errors.New(strings.Join(broken, "\n"))
+	}
+	return nil
 }

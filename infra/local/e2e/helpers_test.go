@@ -47,12 +47,15 @@ func newSystem(t *testing.T, change func(*stack.Options)) *stack.Stack {
 	work := filepath.Join(filepath.Dir(system.Work), strings.NewReplacer("/", "-", "\x00", "").Replace(t.Name()))
 	options := stack.Options{
 		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
-		RecorderEnv: []string{"REJOIN_WINDOW=5s"},
+		AutoRecord: "off", RecorderEnv: []string{"REJOIN_WINDOW=5s"},
 	}
 	change(&options)
 	s, err := stack.Start(bounded(t, time.Minute), options)
 	t.Cleanup(func() {
 		s.Stop()
+		for _, broken := range s.Broken() {
+			t.Error(broken)
+		}
 		if !t.Failed() && os.Getenv("KEEP") == "" {
 			_ = os.RemoveAll(work) // best effort, in a temporary directory
 		}

@@ -75,9 +75,12 @@ func (q *queue) send(m *message, delay *int, now time.Time) {
 	q.messages = append(q.messages, m)
 }
 
-// receive takes up to limit visible messages. Those that were received too often move to the dead-letter queue.
-func (q *queue) receive(limit int, visibility time.Duration, now time.Time, dead func(arn string) *queue) []*message {
-	var taken, dying []*message
+// receive takes up to limit visible messages. Those that were received too often move to the dead-letter queue: died
+// says that there were any.
+func (q *queue) receive(
+	limit int, visibility time.Duration, now time.Time, dead func(arn string) *queue,
+) (taken []*message, died bool) {
+	var dying []*message
 	policy, maximum := q.redrivePolicy()
 	for _, m := range q.messages {
 		if m.visible.After(now) || len(taken) == limit {
@@ -105,7 +108,7 @@ func (q *queue) receive(limit int, visibility time.Duration, now time.Time, dead
 		target.messages = append(target.messages, m)
 	}
 
-	return taken
+	return taken, len(dying) > 0
 }
 
 func (q *queue) redrivePolicy() (redrive, int) {

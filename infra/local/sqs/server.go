@@ -32,6 +32,7 @@ type Server struct {
 	queues map[string]*queue
 	change chan struct{} // closed and replaced whenever a message may have become visible
 	nextID int
+	path   string // of the file that everything is kept in; empty: none
 }
 
 // New makes a server without queues.
@@ -91,15 +92,47 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	s.mu.Lock()
 	out, f := s.do(operation, in, time.Now())
+	if f == nil && changes[operation] {
+		f = s.kept()
+	}
 	s.mu.Unlock()
 	answer(w, out, f)
 }
 
+// changes are the operations after which the file is written anew. A restart gives messages in flight some time of
+// their own, so that it needs not know what ChangeMessageVisibility has said.
+var changes = map[string]bool{
+	"CreateQueue":        true,
+	"DeleteQueue":        true,
+	"PurgeQueue":         true,
+	"TagQueue":           true,
+	"SetQueueAttributes": true,
+	"SendMessage":        true,
+	"SendMessageBatch":   true,
+	"DeleteMessage":      true,
+	"DeleteMessageBatch": true,
+}
+
+// kept writes the file; a fault of it is the service's.
+func (s *Server) kept() *fault {
+	if err := s.keep(); err != nil {
+		return &fault{internal, internal, err.Error()}
+	}
+	return nil
+}
+
+// internal is the name of a fault that is not the caller's, who tries again.
+const internal = "InternalFailure"
+
 func answer(w http.ResponseWriter, out any, f *fault) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	if f != nil {
-		w.Header().Set("X-Amzn-Query-Error", f.code+";Sender")
-		w.WriteHeader(http.StatusBadRequest)
+		status, whose := http.StatusBadRequest, "Sender"
+		if f.name == internal {
+			status, whose = http.StatusInternalServerError, "Receiver"
+		}
+		w.Header().Set("X-Amzn-Query-Error", f.code+";"+whose)
+		w.WriteHeader(status)
 		out = map[string]string{"__type": "com.amazonaws.sqs#" + f.name, "message": f.message}
 	}
 	if out == nil {
@@ -307,8 +340,14 @@ func (s *Server) receive(r *http.Request, in request) (any, *fault) {
 
 		hidden := value(in.VisibilityTimeout, int(q.seconds("VisibilityTimeout", 30)/time.Second))
 		visibility := time.Duration(hidden) * time.Second
-		taken := q.receive(limit, visibility, now, s.byARN)
+		taken, died := q.receive(limit, visibility, now, s.byARN)
 		out := describeAll(taken, in)
+		if len(taken) > 0 || died {
+			if f := s.kept(); f != nil {
+				s.mu.Unlock()
+				return nil, f
+			}
+		}
 		wait, coming := q.next(now)
 		change := s.change
 		s.mu.Unlock()

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,9 +17,14 @@ import (
 	"livekit-recorder/recorder/worker"
 )
 
-// Build compiles the recorder and the Lambda into a directory.
+// Build compiles the recorder, both forms of the API, and the queue server of infra/compose.yaml into a directory.
 func Build(ctx context.Context, module, directory string) error {
-	for name, source := range map[string]string{"recorder": "./recorder", "bootstrap": "./functions/lambda"} {
+	for name, source := range map[string]string{
+		"recorder":  "./recorder",
+		"bootstrap": "./functions/lambda",
+		"api":       "./functions/server",
+		"queues":    "./infra/queues",
+	} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(directory, name), source)
 		cmd.Dir = module
 		if said, err := cmd.CombinedOutput(); err != nil {
@@ -49,7 +55,7 @@ func (s *Stack) S3Client() *s3.Client {
 
 // Path is where an object of the bucket lies as a plain file.
 func (s *Stack) Path(key string) string {
-	return filepath.Join(s.BucketRoot, Bucket, filepath.FromSlash(key))
+	return filepath.Join(s.BucketRoot, cmp.Or(s.bucket, Bucket), filepath.FromSlash(key))
 }
 
 // createQueues makes a queue, and its dead-letter queue, which has "-dead" after its name. The redrive policy is the

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,14 +13,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"livekit-recorder/functions/api"
+	"livekit-recorder/infra/contract"
 	"livekit-recorder/infra/local/lambda"
 	"livekit-recorder/infra/local/price"
 	"livekit-recorder/infra/local/relay"
 	"livekit-recorder/infra/local/secrets"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/keys"
 )
 
@@ -39,11 +40,13 @@ const (
 // Options say where things are and go. Ports that are 0 are chosen.
 type Options struct {
 	Tools                                 string // directory of server (livekit-server), versitygw and ffmpeg
-	Binaries                              string // directory of recorder and bootstrap, see [Build]
+	Binaries                              string // directory of recorder, bootstrap and api, see [Build]
 	Work                                  string // directory for logs, scratch files and configuration
 	BucketRoot                            string // directory in which the bucket is, as plain files
 	APIPort, LiveKitPort, SQSPort, S3Port int
 	AutoRecord                            string
+	// Plain runs the API as a plain HTTP server, functions/server, and not as a Lambda.
+	Plain bool
 	// RecorderEnv is added to every recorder's environment.
 	RecorderEnv []string
 	// Secret is what has LiveKit's API keys for the function and recorders; nil: their environment has them.
@@ -60,7 +63,12 @@ type Stack struct {
 	API, LiveKit, SQS, S3    string // addresses: URLs, LiveKit's with ws://
 	StartQueue, ControlQueue string // URLs
 	Options
+	// Watch sees what the API answers, and what of it is not as promised.
+	Watch *contract.Watch
+	// PlainAPI is the API's process, of a system that is [Options.Plain].
+	PlainAPI *Process
 
+	bucket    string // empty: Bucket
 	liveKit   *Process
 	media     mediaPorts // of LiveKit
 	secretURL string
@@ -86,6 +94,12 @@ func StartStorage(ctx context.Context, o Options) (*Stack, error) {
 
 func start(ctx context.Context, o Options, components ...func(*Stack, context.Context) error) (*Stack, error) {
 	s := &Stack{Options: o}
+	promised, err := contract.New(api.OpenAPI, document.Schema)
+	if err != nil {
+		return s, err
+	}
+	s.Watch = &contract.Watch{Contract: promised}
+
 	for _, port := range []*int{&s.APIPort, &s.LiveKitPort, &s.SQSPort, &s.S3Port} {
 		if err := choose(port); err != nil {
 			return s, err
@@ -109,48 +123,10 @@ func start(ctx context.Context, o Options, components ...func(*Stack, context.Co
 
 func local(scheme string, port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
 
-// Ports are chosen below those that Linux gives to outgoing connections (ip(7), ip_local_port_range: from 32768 on),
-// of which one could take a port between its choosing and its use.
-const firstPort, lastPort = 10000, 32767
-
-var chosen sync.Map // from a port to what reserves it, until this process ends
-
-// choose finds a free port, unless there is one already. Between its choosing and its use it is reserved by a socket
-// with the port in its name (unix(7), abstract sockets: no file, and gone with the process), so that another process
-// that chooses at the same time does not take it.
-func choose(port *int) error {
-	if *port != 0 {
-		return nil
-	}
-
-	for range lastPort - firstPort {
-		candidate := firstPort + rand.IntN(lastPort-firstPort+1)
-		reservation, err := net.Listen("unix", fmt.Sprintf("@livekit-recorder-port-%d", candidate))
-		if err != nil {
-			continue // chosen before, here or in another process
-		}
-		if !free(candidate) {
-			_ = reservation.Close() // a name, nothing more
-			continue
-		}
-		chosen.Store(candidate, reservation) // or it would be closed when nothing refers to it any more
-		*port = candidate
-		return nil
-	}
-
-	return errors.New("choose a port: none is free")
-}
-
 // Port chooses a free port of the loopback address.
 func Port() (port int, err error) {
 	err = choose(&port)
 	return port, err
-}
-
-// free says whether nobody listens on a port of the loopback address.
-func free(port int) bool {
-	listener, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(port))
-	return err == nil && listener.Close() == nil
 }
 
 // Tools finds the repository's .tools/bin, for tests in any of its packages.
@@ -192,8 +168,12 @@ func (s *Stack) serve(port int, handler http.Handler) error {
 }
 
 func (s *Stack) startAPI(ctx context.Context) error {
+	if s.Plain {
+		return s.startPlainAPI(ctx)
+	}
+
 	gateway := lambda.New()
-	if err := s.serve(s.APIPort, s.counting(price.OfAPI, gateway)); err != nil {
+	if err := s.serve(s.APIPort, s.counting(price.OfAPI, s.Watch.Answers(gateway))); err != nil {
 		return fmt.Errorf("start HTTP API: %w", err)
 	}
 

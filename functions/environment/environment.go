@@ -1,15 +1,13 @@
-// The Lambda behind the HTTP API: the handler of functions/api, made of what the environment says, and fed with API
-// Gateway's events.
-package main
+// Package environment makes the handler of functions/api of what the environment says, for the Lambda
+// (functions/lambda) and the plain HTTP server (functions/server) alike.
+package environment
 
 import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -20,28 +18,21 @@ import (
 	"livekit-recorder/shared/ecs"
 	"livekit-recorder/shared/ledger"
 	"livekit-recorder/shared/queue"
-	"livekit-recorder/shared/version"
 )
 
 // attemptTimeout bounds one attempt of a call to SQS or S3: a connection whose other end has gone, perhaps while the
 // function was frozen, must leave time for another one.
 const attemptTimeout = 3 * time.Second
 
-func main() {
+// NewLog is a log of JSON lines, as which CloudWatch and others read fields.
+func NewLog() *logrus.Logger {
 	log := logrus.New()
 	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
-
-	handler, err := build(context.Background(), log)
-	if err != nil {
-		log.WithError(err).Error("function cannot start")
-		os.Exit(1)
-	}
-	log.WithFields(logrus.Fields{"version": version.Version(), "commit": version.Commit()}).Info("function starts")
-	lambda.Start(front{handler}.handle)
+	return log
 }
 
-// build makes the handler that the environment asks for.
-func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
+// Handler makes the handler that the environment asks for.
+func Handler(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 	s, err := readSettings()
 	if err != nil {
 		return nil, fmt.Errorf("read environment: %w", err)

@@ -1,4 +1,4 @@
-package main
+package environment
 
 import (
 	"testing"
@@ -57,7 +57,7 @@ func TestWhatIsRequiredIsEnough(t *testing.T) {
 	require.Equal(t, "eu-central-1", s.region)
 	require.Equal(t, logrus.InfoLevel, s.logLevel)
 
-	handler, err := build(t.Context(), logrus.New())
+	handler, err := Handler(t.Context(), NewLog())
 	require.NoError(t, err)
 	require.NotNil(t, handler)
 }
