@@ -74,7 +74,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 	if err != nil {
 		return err
 	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.storage.region),
+	aws, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(s.storage.region),
 		config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
 	if err != nil {
 		return fmt.Errorf("configure AWS SDK: %w", err)
@@ -132,7 +132,7 @@ func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) contai
 func newRecorder(s settings, name string, pool *room.Pool, ffmpeg mux.FFmpeg, cpu *cpuMeter, aws aws.Config,
 	log logrus.FieldLogger) (*service.Recorder, error) {
 	queues := sqs.NewFromConfig(aws)
-	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle), log)
+	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle, s.storage.ofBucket), log)
 	notifier, err := notify.New(s.webhooks, s.liveKit.key, s.liveKit.secret, log)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 	log.SetLevel(s.logLevel)
 
 	aws, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(s.region),
+		config.WithDefaultRegion(s.region), // AWS_REGION is that of everything but the bucket
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
 	)
 	if err != nil {
@@ -57,7 +57,10 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 	var documents *ledger.Documents
 	if s.bucket != "" {
 		// Stand-ins for S3, which have an address of their own, have no host names for buckets.
-		client := s3.NewFromConfig(aws, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+		client := s3.NewFromConfig(aws, func(o *s3.Options) {
+			o.UsePathStyle = o.BaseEndpoint != nil
+			o.Region = s.region
+		})
 		documents = &ledger.Documents{Store: ledger.NewS3Store(client, s.bucket, s.directory)}
 	}
 	queues := sqs.NewFromConfig(aws)
