@@ -41,10 +41,14 @@ func ownSystem(t *testing.T, autoRecord ...string) *stack.Stack {
 	work := filepath.Join(filepath.Dir(system.Work), strings.NewReplacer("/", "-", "\x00", "").Replace(t.Name()))
 	s, err := stack.Start(bounded(t, time.Minute), stack.Options{
 		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
+		Audit:      true,
 		AutoRecord: cmp.Or(strings.Join(autoRecord, ","), "off"), RecorderEnv: []string{"REJOIN_WINDOW=5s"},
 	})
 	t.Cleanup(func() {
 		s.Stop()
+		if refused, _ := s.Refused(); len(refused) > 0 {
+			t.Errorf("template.yaml would have refused %q", refused)
+		}
 		if !t.Failed() && os.Getenv("KEEP") == "" {
 			_ = os.RemoveAll(work) // best effort, in a temporary directory
 		}

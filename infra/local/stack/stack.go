@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"livekit-recorder/infra/local/lambda"
 	"livekit-recorder/infra/local/price"
 	"livekit-recorder/infra/local/relay"
+	"livekit-recorder/infra/template"
 )
 
 // The credentials of the local system. Those of LiveKit are what `livekit-server --dev` uses.
@@ -45,6 +47,8 @@ type Options struct {
 	RecorderEnv []string
 	// Requests counts what is asked of S3, SQS and the HTTP API; nil: nobody wants to know.
 	Requests *price.Counter
+	// Audit judges every call to S3 and SQS by what template.yaml allows: see [Stack.Refused].
+	Audit bool
 }
 
 // Stack is the running system.
@@ -53,6 +57,8 @@ type Stack struct {
 	StartQueue, ControlQueue string // URLs
 	Options
 
+	deployed  *template.Deployment
+	audit     *audit // nil without Options.Audit
 	liveKit   *Process
 	s3        *Process
 	s3Gate    *relay.Gate
@@ -176,7 +182,12 @@ func (s *Stack) serve(port int, handler http.Handler) error {
 }
 
 func (s *Stack) startAPI(ctx context.Context) error {
-	gateway := lambda.New()
+	environment, err1 := s.functionEnv()
+	timeout, err2 := s.functionTimeout()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	gateway := lambda.New(timeout)
 	if err := s.serve(s.APIPort, s.counting(price.OfAPI, gateway)); err != nil {
 		return fmt.Errorf("start HTTP API: %w", err)
 	}
@@ -187,8 +198,11 @@ func (s *Stack) startAPI(ctx context.Context) error {
 	}
 
 	for range 2 { // as Lambda would have: one instance for each request under way
-		_, err := s.launch("lambda", nil, append(s.serviceEnv(), "AUTO_RECORD="+s.AutoRecord,
-			fmt.Sprintf("AWS_LAMBDA_RUNTIME_API=127.0.0.1:%d", runtimePort)), filepath.Join(s.Binaries, "bootstrap"))
+		_, err := s.launch("lambda", nil, slices.Concat(environment, s.serviceEnv(), []string{
+			appID + "function",
+			"AWS_REGION=" + home, // Lambda's own
+			fmt.Sprintf("AWS_LAMBDA_RUNTIME_API=127.0.0.1:%d", runtimePort),
+		}), filepath.Join(s.Binaries, "bootstrap"))
 		if err != nil {
 			return err
 		}
@@ -229,6 +243,10 @@ func (s *Stack) runLiveKit(ctx context.Context) (err error) {
 
 // StartRecorder starts one more recorder, and returns when it polls the queues.
 func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, error) {
+	environment, err := s.recorderEnv()
+	if err != nil {
+		return nil, err
+	}
 	name := fmt.Sprintf("recorder-%d", len(s.processes))
 	ready := make(chan struct{})
 	p, err := s.launch(name, func(line string) bool {
@@ -237,11 +255,11 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 		}
 		close(ready)
 		return true
-	}, append(append(s.serviceEnv(),
-		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
-		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"),
-		append(s.RecorderEnv, env...)...),
-		filepath.Join(s.Binaries, "recorder"))
+	}, slices.Concat(environment, s.serviceEnv(), []string{
+		appID + "recorder",
+		"FFMPEG=" + filepath.Join(s.Tools, "ffmpeg"), "SCRATCH_DIR=" + filepath.Join(s.Work, name), // the image's
+		"LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s",
+	}, s.RecorderEnv, env), filepath.Join(s.Binaries, "recorder"))
 	if err != nil {
 		return nil, err
 	}
@@ -256,12 +274,11 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 	}
 }
 
-// serviceEnv is what the Lambda and the recorder have in common.
+// serviceEnv is what both programs need beside what template.yaml gives them: LiveKit's key, which a secret has there,
+// and the ways to the stand-ins.
 func (s *Stack) serviceEnv() []string {
 	return []string{
 		"LIVEKIT_API_KEY=" + LiveKitKey, "LIVEKIT_API_SECRET=" + LiveKitSecret,
-		"START_QUEUE_URL=" + s.StartQueue, "CONTROL_QUEUE_URL=" + s.ControlQueue,
-		"S3_BUCKET=" + Bucket, "S3_DIRECTORY=" + Directory, "S3_REGION=" + region, "AWS_REGION=" + region,
 		"AWS_ENDPOINT_URL_S3=" + s.S3, "AWS_ENDPOINT_URL_SQS=" + s.SQS,
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
 		"AWS_EC2_METADATA_DISABLED=true",
