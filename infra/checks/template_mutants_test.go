@@ -94,6 +94,8 @@ var mutants = []mutant{
 	{"secrets at the task's start only", "RecorderTask", "          Environment:",
 		"          Secrets:\n            - {Name: LIVEKIT_API_KEY, ValueFrom: !Ref LiveKitSecretArn}\n          Environment:", "variables"},
 
+	{"nobody is woken", "ApiFunction", "ECS_SERVICE: !If [ScalesToZero,", "ECS_SERVICE: !If [AlwaysRunning,", "environment"},
+
 	// Bucket.
 	{"the bucket is public", "Bucket", "BlockPublicPolicy: true", "BlockPublicPolicy: false", "bucket"},
 	{"the bucket goes with the stack", "Bucket", "DeletionPolicy: RetainExceptOnCreate", "DeletionPolicy: Delete", "bucket"},
@@ -139,6 +141,10 @@ var mutants = []mutant{
 	{"the key may not be used for S3", "FunctionRole", "s3.${Region}", "sqs.${Region}", "permissions"},
 	{"recorders may not use the key to write", "RecorderRole", "[kms:Decrypt, kms:GenerateDataKey]", "kms:Decrypt", "permissions"},
 	{"tasks of all clusters may be protected", "RecorderRole", "task/${Cluster}/*", "task/*", "permissions"},
+	{"the function may stop any service", "FunctionRole", "Resource: !Ref RecorderService",
+		"Resource: !Sub arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:service/*", "permissions"},
+	{"the function cannot wake anybody", "FunctionRole", "[ecs:DescribeServices, ecs:UpdateService]",
+		"ecs:DescribeServices", "permissions"},
 	{"any image may be pulled", "ExecutionRole", "repository/${RecorderRepository}", "repository/*", "permissions"},
 	{"ECS may read the secret", "ExecutionRole", "Action: ecr:GetAuthorizationToken",
 		"Action: [ecr:GetAuthorizationToken, secretsmanager:GetSecretValue]", "permissions"},

@@ -47,6 +47,7 @@ type whereabouts struct {
 	cluster                string
 	s3, secrets            map[string]string // context of calls to KMS
 	wakes                  bool              // the function starts the first recorder
+	asksVersion            bool              // recorders ask which version their service is to have
 }
 
 func (e *examiner) whereabouts() (w whereabouts) {
@@ -87,6 +88,7 @@ func (e *examiner) whereabouts() (w whereabouts) {
 	}
 	_, function := e.variables()
 	w.wakes = function["ECS_SERVICE"] != ""
+	w.asksVersion = e.Resource("RecorderVersionPolicy") != nil
 	return w
 }
 
@@ -111,7 +113,7 @@ func (w whereabouts) recorderUses() []use {
 		{"sqs.DeleteMessage", commands, nil},
 		{"sqs.ChangeMessageVisibility", commands, nil},
 		{"sqs.ChangeMessageVisibilityBatch", []string{w.start}, nil},
-		{"sqs.GetQueueAttributes", []string{w.start}, nil},
+		{"sqs.GetQueueAttributes", []string{w.start, w.control}, nil},
 		{"sqs.GetQueueUrl", []string{w.deadStart}, nil},
 		{"sqs.SendMessage", []string{w.start, w.control}, nil},
 		{"s3.ListObjectsV2", []string{w.bucket}, nil},
@@ -133,6 +135,9 @@ func (w whereabouts) recorderUses() []use {
 	if w.events != "" {
 		uses = append(uses, use{"events:PutEvents", []string{w.events}, nil})
 	}
+	if w.asksVersion {
+		uses = append(uses, use{"ecs:DescribeServices", []string{w.service}, nil})
+	}
 	return append(uses, w.commonUses()...)
 }
 
@@ -144,6 +149,7 @@ func (w whereabouts) task(id string) string {
 func (w whereabouts) functionUses() []use {
 	uses := []use{
 		{"sqs.SendMessage", []string{w.start, w.control}, nil},
+		{"sqs.GetQueueAttributes", []string{w.start, w.control}, nil},
 		{"s3.ListObjectsV2", []string{w.bucket}, nil},
 		{"s3.GetObject", []string{w.prefix + "room/alice/file.json", w.prefix + ".recordings/id/RC_1.json"}, nil},
 		{"s3.PutObject", []string{

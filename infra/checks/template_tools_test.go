@@ -159,6 +159,32 @@ func TestRunbookRestoresWithAStartThatRecordersRead(t *testing.T) {
 	require.Equal(t, "RC_1", c.Recording)
 }
 
+// What the runbook looks for in logs and documents is what programs write.
+func TestRunbookLooksForWhatIsWritten(t *testing.T) {
+	written := programs("recorder", "functions", "shared")
+	text := source("infra", "RUNBOOK.md")
+	for _, quoted := range regexp.MustCompile(`(?:grep|-e) ['"]([a-z][a-z' ]+ [a-z' ]+)['"]`).FindAllStringSubmatch(text, -1) {
+		require.Contains(t, written, quoted[1])
+	}
+	reasons := regexp.MustCompile(`"([a-zA-Z]+ [a-zA-Z, ]+)"[,:]`).FindAllStringSubmatch(section(text, "recordings-failed"), -1)
+	require.Len(t, reasons, 7)
+	for _, reason := range reasons {
+		require.Contains(t, written, reason[1])
+	}
+	require.Contains(t, source("infra", "DEPLOYMENT.md"), "start received")
+	require.Contains(t, written, "start received")
+}
+
+// The answers that SAM has in brackets must lead to a stack: see also [checkAPI].
+func TestGuidedDeploymentGoesThroughAtItsDefaultAnswers(t *testing.T) {
+	settings := source("samconfig.toml")
+	require.Contains(t, settings, "confirm_changeset = false", "the question whether to deploy has no for its default")
+	require.Contains(t, settings, `capabilities = "CAPABILITY_IAM"`)
+	require.Contains(t, settings, "build_in_source = true")
+	require.NotContains(t, source("template.yaml"), "RoleName:", "that would need CAPABILITY_NAMED_IAM")
+	require.NotContains(t, source("template.yaml"), "NoEcho", "a value that is not shown has no default")
+}
+
 // DEPLOYMENT.md has the questions of `sam deploy --guided` in their order, which is that of the parameters.
 func TestDeploymentAsksInOrder(t *testing.T) {
 	text := source("infra", "DEPLOYMENT.md")

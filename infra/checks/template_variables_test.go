@@ -69,15 +69,10 @@ func checkEnvironment(e *examiner) {
 	e.compare("recorder", recorder, wanted)
 
 	both["AUTO_RECORD"] = ref("AutoRecord")
-	// The cluster and the service have names once both are there.
-	for name, of := range map[string]string{"ECS_CLUSTER": "Cluster", "ECS_SERVICE": "RecorderService.Name"} {
-		if _, set := function[name]; set {
-			resource, attribute, found := strings.Cut(of, ".")
-			both[name] = ref(resource)
-			if found {
-				both[name] = value(template.Node{"Fn::GetAtt": resource + "." + attribute})
-			}
-		}
+	both["ECS_CLUSTER"], both["ECS_SERVICE"] = "", ""
+	if ref("MinRecorders") == "0" {
+		both["ECS_CLUSTER"] = ref("Cluster")
+		both["ECS_SERVICE"] = value(template.Node{"Fn::GetAtt": "RecorderService.Name"})
 	}
 	e.compare("function", function, both)
 }
@@ -96,7 +91,7 @@ func (e *examiner) compare(program string, is, wanted map[string]string) {
 }
 
 // agreed are variables that the template sets ahead of the programs that will read them. What is read has no place here.
-var agreed = []string{"LIVEKIT_SECRET_ARN", "EVENT_BUS", "METRICS_ADDR", "STACK_NAME"}
+var agreed = []string{"LIVEKIT_SECRET_ARN", "EVENT_BUS", "METRICS_ADDR", "STACK_NAME", "ECS_CLUSTER", "ECS_SERVICE"}
 
 // checkVariables: programs read what is set, and no secret is among it.
 func checkVariables(e *examiner) {
