@@ -21,13 +21,16 @@ type metric struct {
 	below     bool
 }
 
-const recorders = "ParticipantRecorder"
+const (
+	recorders = "ParticipantRecorder"
+	visible   = "ApproximateNumberOfMessagesVisible"
+)
 
 // alarms are those that there must be, each with what it watches.
 var alarms = map[string]metric{
-	"StartDeadLettersAlarm":   {"AWS/SQS", "ApproximateNumberOfMessagesVisible", "StartDeadLetterQueue", "Maximum", false},
-	"ControlDeadLettersAlarm": {"AWS/SQS", "ApproximateNumberOfMessagesVisible", "ControlDeadLetterQueue", "Maximum", false},
-	"OldestStartAlarm":        {"AWS/SQS", "ApproximateNumberOfMessagesVisible", "StartQueue", "Minimum", false},
+	"StartDeadLettersAlarm":   {"AWS/SQS", visible, "StartDeadLetterQueue", "Maximum", false},
+	"ControlDeadLettersAlarm": {"AWS/SQS", visible, "ControlDeadLetterQueue", "Maximum", false},
+	"OldestStartAlarm":        {"AWS/SQS", visible, "StartQueue", "Minimum", false},
 	"RecordingsFailedAlarm":   {recorders, "RecordingsFailed", "", "Sum", false},
 	"ApiErrorsAlarm":          {"AWS/ApiGateway", "5xx", "HttpApi", "Sum", false},
 	"FunctionErrorsAlarm":     {"AWS/Lambda", "Errors", "ApiFunction", "Sum", false},

@@ -27,8 +27,8 @@ func checkAPI(e *examiner) {
 	logs, _ := e.Resolve(template.Node{"Fn::GetAtt": "ApiLogs.Arn"})
 	e.want("the access log's DestinationArn", at(api, "AccessLogSettings", "DestinationArn"), logs)
 	format := fmt.Sprint(at(api, "AccessLogSettings", "Format"))
-	for _, needed := range []string{"$context.requestId", "$context.status", "$context.routeKey", "$context.integrationStatus"} {
-		if !strings.Contains(format, needed) {
+	for _, needed := range []string{"requestId", "status", "routeKey", "integrationStatus"} {
+		if !strings.Contains(format, "$context."+needed+`"`) {
 			e.finding("the access log lacks %s", needed)
 		}
 	}

@@ -18,8 +18,8 @@ func (e *examiner) container() any {
 	return at(e.properties("RecorderTask"), "ContainerDefinitions", 0)
 }
 
-// checkQueues: starts and controls each have their queue, and their queue of dead letters, with the times that recorders
-// count on.
+// checkQueues: starts and controls each have their queue, and their queue of dead letters, with the times that
+// recorders count on.
 func checkQueues(e *examiner) {
 	const day = 24 * 60 * 60
 	for queue, dead := range map[string]string{

@@ -2,7 +2,6 @@ package checks
 
 import (
 	"debug/elf"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,8 +22,9 @@ func TestLinterFindsNothing(t *testing.T) {
 	if err != nil {
 		t.Skip("cfn-lint is not installed")
 	}
-	out, err := exec.Command(linter, filepath.Join(root, "template.yaml"), filepath.Join(root, "infra", "repository.yaml")).
-		CombinedOutput()
+	lint := exec.Command(linter, "template.yaml", filepath.Join("infra", "repository.yaml"))
+	lint.Dir = root
+	out, err := lint.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
 	translated := filepath.Join(t.TempDir(), "translated.json")
@@ -96,7 +96,8 @@ func push(t *testing.T, architecture, repository, image string) (said string, ca
 	log := filepath.Join(directory, "calls")
 	for name, script := range map[string]string{
 		"docker": `[ "$2" != inspect ] || { [ -n "` + architecture + `" ] && echo ` + architecture + `; }`,
-		"aws":    `case "$2" in describe-repositories) [ -n "` + repository + `" ] && echo ` + repository + `;; *) echo password;; esac`,
+		"aws": `case "$2" in describe-repositories) [ -n "` + repository + `" ] && echo ` + repository +
+			`;; *) echo password;; esac`,
 	} {
 		body := "#!/bin/sh\necho " + name + " \"$@\" >>" + log + "\n" + script + "\n"
 		require.NoError(t, os.WriteFile(filepath.Join(directory, name), []byte(body), 0o755))
@@ -163,10 +164,12 @@ func TestRunbookRestoresWithAStartThatRecordersRead(t *testing.T) {
 func TestRunbookLooksForWhatIsWritten(t *testing.T) {
 	written := programs("recorder", "functions", "shared")
 	text := source("infra", "RUNBOOK.md")
-	for _, quoted := range regexp.MustCompile(`(?:grep|-e) ['"]([a-z][a-z' ]+ [a-z' ]+)['"]`).FindAllStringSubmatch(text, -1) {
+	searched := regexp.MustCompile(`(?:grep|-e) ['"]([a-z][a-z' ]+ [a-z' ]+)['"]`)
+	for _, quoted := range searched.FindAllStringSubmatch(text, -1) {
 		require.Contains(t, written, quoted[1])
 	}
-	reasons := regexp.MustCompile(`"([a-zA-Z]+ [a-zA-Z, ]+)"[,:]`).FindAllStringSubmatch(section(text, "recordings-failed"), -1)
+	reason := regexp.MustCompile(`"([a-zA-Z]+ [a-zA-Z, ]+)"[,:]`)
+	reasons := reason.FindAllStringSubmatch(section(text, "recordings-failed"), -1)
 	require.Len(t, reasons, 7)
 	for _, reason := range reasons {
 		require.Contains(t, written, reason[1])
@@ -198,7 +201,8 @@ func TestDeploymentAsksInOrder(t *testing.T) {
 		require.GreaterOrEqual(t, position, 0, "the question for %s is missing, or elsewhere", name[1])
 		at += position
 	}
-	for _, anchor := range regexp.MustCompile(`\]\(#([a-z0-9-]+)\)`).FindAllStringSubmatch(source("infra", "RUNBOOK.md"), -1) {
-		require.NotEmpty(t, section(source("infra", "RUNBOOK.md"), anchor[1]), fmt.Sprint("no paragraph ", anchor[1]))
+	runbook := source("infra", "RUNBOOK.md")
+	for _, anchor := range regexp.MustCompile(`\]\(#([a-z0-9-]+)\)`).FindAllStringSubmatch(runbook, -1) {
+		require.NotEmpty(t, section(runbook, anchor[1]), "there is no paragraph %s", anchor[1])
 	}
 }

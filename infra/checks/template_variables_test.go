@@ -90,7 +90,8 @@ func (e *examiner) compare(program string, is, wanted map[string]string) {
 	}
 }
 
-// agreed are variables that the template sets ahead of the programs that will read them. What is read has no place here.
+// agreed are variables that the template sets ahead of the programs that will read them. What is read has no place
+// here.
 var agreed = []string{"LIVEKIT_SECRET_ARN", "EVENT_BUS", "METRICS_ADDR", "STACK_NAME", "ECS_CLUSTER", "ECS_SERVICE"}
 
 // checkVariables: programs read what is set, and no secret is among it.
@@ -103,7 +104,8 @@ func checkVariables(e *examiner) {
 			if soon := slices.Contains(agreed, name); read == soon {
 				e.finding("%s: %s is read: %t, and is agreed to be later: %t", program, name, read, soon)
 			}
-			if strings.Contains(set[name], "{{resolve:") || strings.HasSuffix(name, "_SECRET") || strings.HasSuffix(name, "_KEY") {
+			secret := strings.HasSuffix(name, "_SECRET") || strings.HasSuffix(name, "_KEY")
+			if secret || strings.Contains(set[name], "{{resolve:") {
 				e.finding("%s: %s is a secret, for everybody to see who may look at configurations", program, name)
 			}
 		}

@@ -34,6 +34,6 @@ var needs = map[string][]string{
 	"secretsmanager.GetSecretValue": {"secretsmanager:GetSecretValue"},
 }
 
-// Needs are the actions that an operation needs. Operations are called SERVICE.OPERATION, as the SDK's packages are. What
-// is not known here needs nothing, and is to be added.
+// Needs are the actions that an operation needs. Operations are called SERVICE.OPERATION, as the SDK's packages are.
+// What is not known here needs nothing, and is to be added.
 func Needs(operation string) []string { return needs[operation] }

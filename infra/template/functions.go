@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"strings"
 )
 
 func (d *Deployment) condition(name string) (bool, error) {
@@ -82,4 +83,50 @@ func (d *Deployment) both(all bool) func(any) (any, error) {
 		}
 		return all, nil
 	}
+}
+
+// arguments checks how many a function has.
+func arguments(argument any, n int) ([]any, error) {
+	all, ok := argument.([]any)
+	if !ok || len(all) != n {
+		return nil, fmt.Errorf("a function wants %d arguments, not %v", n, argument)
+	}
+	return all, nil
+}
+
+func (d *Deployment) find(argument any) (any, error) {
+	resolved, err := d.Resolve(argument)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := arguments(resolved, 3)
+	if err != nil {
+		return nil, err
+	}
+
+	var value any = d.Section("Mappings")
+	for _, key := range keys {
+		from, _ := value.(Node)
+		if value = from[fmt.Sprint(key)]; value == nil {
+			return nil, fmt.Errorf("nothing is mapped to %v", keys)
+		}
+	}
+	return value, nil
+}
+
+func (d *Deployment) join(argument any) (any, error) {
+	resolved, err := d.Resolve(argument)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := arguments(resolved, 2)
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	items, _ := parts[1].([]any)
+	for _, item := range items {
+		texts = append(texts, fmt.Sprint(item))
+	}
+	return strings.Join(texts, fmt.Sprint(parts[0])), nil
 }
