@@ -84,6 +84,10 @@ var mutants = []mutant{
 	{"always a public address", "RecorderService", "AssignPublicIp: !Ref AssignPublicIp", "AssignPublicIp: ENABLED",
 		"network"},
 
+	{"half on Spot without being asked", "Mappings", `"0": {OnDemand: 1, Spot: 0}`, `"0": {OnDemand: 1, Spot: 1}`, "capacity"},
+	{"all may be taken away", "RecorderService", "          Base: !Ref MinRecorders\n", "", "capacity"},
+	{"bills that nobody can sort", "RecorderService", "PropagateTags: SERVICE", "PropagateTags: TASK_DEFINITION", "capacity"},
+
 	// Environment and secrets.
 	{"a variable that nobody reads", "RecorderTask", "Name: WEBHOOK_URLS", "Name: WEBHOOKS", "environment"},
 	{"a variable with another's value", "RecorderTask", "Value: !Ref LogLevel", "Value: !Ref WebhookUrls",
@@ -216,7 +220,7 @@ var mutants = []mutant{
 	{"a misspelt property", "Bucket", "BucketEncryption:", "BucketEncyption:", "schema"},
 	{"a value that there is not", "Bucket", "BucketOwnerEnforced", "BucketOwner", "schema"},
 	{"a comparison that there is not", "AllFullAlarm", "GreaterThanOrEqualToThreshold", "GreaterOrEqual", "schema"},
-	{"a provider that there is not", "Cluster", "FARGATE_SPOT]", "FARGATE-SPOT]", "builds"},
+	{"a provider that there is not", "Cluster", "FARGATE_SPOT]", "FARGATE-SPOT]", "capacity"},
 	{"what must be there is not", "BucketPolicy", "      Bucket: !Ref Bucket\n", "", "schema"},
 	{"a retention that there is not", "LogRetentionDays", "Default: 30", "Default: 31", "parameters"},
 	{"a property that SAM does not know", "ApiFunction", "LoggingConfig:", "LogConfig:", "schema"},

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -128,7 +129,6 @@ func checkBuilds(e *examiner) {
 	}
 	e.want("RequiresCompatibilities", task["RequiresCompatibilities"], "[FARGATE]")
 	e.want("NetworkMode", task["NetworkMode"], "awsvpc")
-	e.want("CapacityProviders", e.properties("Cluster")["CapacityProviders"], "[FARGATE FARGATE_SPOT]")
 	e.want("operating system", at(task, "RuntimePlatform", "OperatingSystemFamily"), "LINUX")
 	e.want("containers", len(items(task["ContainerDefinitions"])), 1)
 	e.want("Essential", at(e.container(), "Essential"), true)
@@ -159,6 +159,33 @@ func checkBuilds(e *examiner) {
 		return
 	}
 	e.want("Architectures", function["Architectures"], "["+architecture[1]+"]")
+}
+
+// checkCapacity: as many recorders as there always are run on machines that nobody takes away, and of the others as many
+// on Spot as was asked for.
+func checkCapacity(e *examiner) {
+	e.want("CapacityProviders", e.properties("Cluster")["CapacityProviders"], "[FARGATE FARGATE_SPOT]")
+	service := e.properties("RecorderService")
+	e.want("LaunchType beside the strategy", service["LaunchType"], nil)
+	e.want("PropagateTags", service["PropagateTags"], "SERVICE")
+
+	least, _ := e.Resolve(template.Node{"Ref": "MinRecorders"})
+	share, _ := e.Resolve(template.Node{"Ref": "SpotShare"})
+	percent, _ := strconv.Atoi(fmt.Sprint(share))
+	weights := map[string]int{}
+	for _, s := range items(service["CapacityProviderStrategy"]) {
+		name := fmt.Sprint(at(s, "CapacityProvider"))
+		weights[name] = e.between("Weight of "+name, at(s, "Weight"), 0, 1000)
+		base := any(nil)
+		if name == "FARGATE" {
+			base = least
+		}
+		e.want("Base of "+name, at(s, "Base"), base)
+	}
+	onDemand, spot := weights["FARGATE"], weights["FARGATE_SPOT"]
+	if onDemand < 1 || spot*100 != percent*(onDemand+spot) {
+		e.finding("%d of %d recorders are on Spot, not %d percent", spot, onDemand+spot, percent)
+	}
 }
 
 // checkHealth: ECS asks the program that is in the image, and that answers.
