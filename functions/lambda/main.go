@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -59,7 +60,7 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		// Stand-ins for S3, which have an address of their own, have no host names for buckets.
 		client := s3.NewFromConfig(aws, func(o *s3.Options) {
 			o.UsePathStyle = o.BaseEndpoint != nil
-			o.Region = s.region
+			o.Region = cmp.Or(s.region, o.Region)
 		})
 		documents = &ledger.Documents{Store: ledger.NewS3Store(client, s.bucket, s.directory)}
 	}
