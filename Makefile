@@ -1,13 +1,15 @@
 # Everything a person or a machine runs. `make demo` and `make test` set up what they need (see infra/tools.sh).
-.PHONY: help demo up test simulate fidelity chaos load hostile price lint audit bench build build-ApiFunction image clean
+.PHONY: help demo up test simulate fidelity chaos load hostile price lint audit bench build build-ApiFunction image push clean
 .DELETE_ON_ERROR:
 
 build_dir := $(CURDIR)/.tools/build
 # A child of make must get Ctrl-C itself: exec keeps the recipe's shell out of the way.
 local := exec $(build_dir)/local
-# What the programs say of themselves (`recorder -version`, and the first line of their logs). Without git: nothing.
-stamp := -X livekit-recorder/shared/version.version=$(shell git describe --tags --always --dirty 2>/dev/null) \
-	-X livekit-recorder/shared/version.commit=$(shell git rev-parse HEAD 2>/dev/null)
+# What the programs say of themselves (`recorder -version`, and the first line of their logs), and the image's tag. Another
+# name for the version than git's: VERSION=name.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+stamp := -X livekit-recorder/shared/version.version=$(VERSION) -X livekit-recorder/shared/version.commit=$(COMMIT)
 
 help:
 	@echo "make demo      record two participants end to end on this machine, and check the files"
@@ -19,11 +21,12 @@ help:
 	@echo "make load      what one recorder takes, beside the least that is possible (PEOPLE=1,40 MEDIA=vp8,h264,audio)"
 	@echo "make hostile   people who send what no browser would, beside honest ones (ONLY=part-of-a-name, SECONDS=12)"
 	@echo "make price     count requests to AWS, and what an hour of a participant costs (MINUTES=5 CPU_SECONDS=0.7)"
-	@echo "make lint      gofmt, go vet, staticcheck, and the deployment files against their schemas"
+	@echo "make lint      gofmt, go vet, staticcheck, the deployment files against their schemas, and cfn-lint where it is"
 	@echo "make audit     look for known vulnerabilities in what the programs call (govulncheck)"
 	@echo "make bench     benchmarks"
 	@echo "make build     the programs, into .tools/build"
-	@echo "make image     the recorder's container image, for this machine's platform (needs a container engine)"
+	@echo "make image     the recorder's container image for linux/arm64, on any machine (needs Docker with buildx)"
+	@echo "make push      that image into ECR (see infra/DEPLOYMENT.md)"
 	@echo "make clean     remove .tools: everything that was built or downloaded"
 
 build:
@@ -78,6 +81,10 @@ lint:
 	.tools/bin/staticcheck ./...
 	.tools/bin/actionlint
 	cd infra/schemas && go vet ./... && go test ./...
+	@if command -v cfn-lint >/dev/null; then \
+		mkdir -p $(build_dir) && infra/checks/translate.py template.yaml >$(build_dir)/translated.json && \
+		cfn-lint template.yaml infra/repository.yaml $(build_dir)/translated.json; \
+	else echo "lint: cfn-lint is not installed: names and values in template.yaml are looked at by infra/checks alone"; fi
 
 # Not part of lint: what is known changes without anything changing here.
 audit:
@@ -91,8 +98,14 @@ bench:
 build-ApiFunction:
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w $(stamp)' -tags lambda.norpc -o $(ARTIFACTS_DIR)/bootstrap ./functions/lambda
 
+# The task in template.yaml wants arm64, whatever this machine is.
+PLATFORM ?= linux/arm64
 image:
-	docker build -t participant-recorder .
+	docker buildx build --platform $(PLATFORM) --load --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+		-t participant-recorder:$(VERSION) .
+
+push:
+	@infra/push.sh participant-recorder:$(VERSION)
 
 clean:
 	rm -rf .tools

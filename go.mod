@@ -14,7 +14,6 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/secretsmanager v1.50.12
 	github.com/aws/aws-sdk-go-v2/service/sqs v1.52.11
 	github.com/aws/smithy-go v1.28.9
-	github.com/awslabs/goformation/v7 v7.14.9
 	github.com/bluenviron/mediacommon/v2 v2.4.1
 	github.com/bombsimon/logrusr/v4 v4.1.0
 	github.com/cenkalti/backoff/v5 v5.0.3

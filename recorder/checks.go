@@ -21,7 +21,7 @@ import (
 // checks are what has to be well for this recorder to do its work.
 func checks(s settings, all *keys.Keys, aws aws.Config) []check.Check {
 	starts, controls := queue.Open(aws, s.startQueue), queue.Open(aws, s.controlQueue)
-	client := s3.NewFromConfig(aws, pathStyle)
+	client := s3.NewFromConfig(aws, pathStyle, s.storage.ofBucket)
 	store := smallStore(s, client)
 	storage := check.Directory(s.storage.recordings)
 	if s.storage.bucket != "" {

@@ -112,7 +112,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 }
 
 func loadAWS(ctx context.Context, s settings) (aws.Config, error) {
-	config, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.storage.region),
+	config, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(s.storage.region),
 		config.WithHTTPClient(httpClient(answerTimeout, silenceTimeout)))
 	if err != nil {
 		return config, fmt.Errorf("configure AWS SDK: %w", err)
@@ -150,7 +150,7 @@ func readLimits(ctx context.Context, s *settings, log logrus.FieldLogger) contai
 // newRecorder makes a recorder, which is seen from then on.
 func newRecorder(s settings, seen *gauges, ffmpeg mux.FFmpeg, aws aws.Config) (*service.Recorder, error) {
 	pool, log, name := seen.pool, seen.log, seen.pool.Name
-	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle), log)
+	store, storage := openStorage(s, name, s3.NewFromConfig(aws, pathStyle, s.storage.ofBucket), log)
 	notices, err := newNotices(s, pool.Keys, aws, log)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -44,6 +45,9 @@ func (m media) Repair(ctx context.Context, from io.Reader, repaired, container s
 // pathStyle addresses buckets by path at services that are not AWS's own, which rarely have a host name for each
 // bucket.
 func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
+
+// ofBucket addresses the region of the bucket, which need not be that of everything else.
+func (s storageSettings) ofBucket(o *s3.Options) { o.Region = cmp.Or(s.region, o.Region) }
 
 // openStorage decides where everything is kept: in the bucket, or in a local directory if there is none.
 func openStorage(s settings, recorder string, client *s3.Client, log logrus.FieldLogger) (

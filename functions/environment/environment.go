@@ -3,6 +3,7 @@
 package environment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -40,7 +41,7 @@ func Handler(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 	log.SetLevel(s.logLevel)
 
 	aws, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(s.region),
+		config.WithDefaultRegion(s.region), // AWS_REGION is that of everything but the bucket
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
 	)
 	if err != nil {
@@ -50,7 +51,10 @@ func Handler(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 	var documents *ledger.Documents
 	if s.bucket != "" {
 		// Stand-ins for S3, which have an address of their own, have no host names for buckets.
-		client := s3.NewFromConfig(aws, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+		client := s3.NewFromConfig(aws, func(o *s3.Options) {
+			o.UsePathStyle = o.BaseEndpoint != nil
+			o.Region = cmp.Or(s.region, o.Region)
+		})
 		documents = &ledger.Documents{Store: ledger.NewS3Store(client, s.bucket, s.directory)}
 	}
 	var wake func(context.Context)

@@ -116,7 +116,7 @@ func load(ctx context.Context) error {
 	}
 
 	return inSystem(ctx, "load", "off", func(s *stack.Stack, _, media string) error {
-		recorder, err := s.StartRecorder(ctx, append([]string{"LOG_LEVEL=info"}, plan.env...)...)
+		recorder, err := s.StartRecorder(ctx, append([]string{"LOG_LEVEL=info", "MAX_RECORDINGS="}, plan.env...)...)
 		if err != nil {
 			return err
 		}

@@ -56,6 +56,7 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	system, err = stack.Start(ctx, stack.Options{
 		Tools: tools, Binaries: work, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
+		Audit:       true,
 		AutoRecord:  "auto-*/*,!*/not-me",
 		RecorderEnv: []string{"START_TIMEOUT=12s"},
 	})
@@ -70,6 +71,9 @@ func runTests(m *testing.M) (code int, err error) {
 	system.Stop()
 	if err := kept(system); err != nil {
 		return 1, err
+	}
+	if refused, calls := system.Refused(); len(refused) > 0 || calls["recorder"] == 0 || calls["function"] == 0 {
+		return 1, fmt.Errorf("of calls to AWS (%v), template.yaml would have refused %q", calls, refused)
 	}
 	return code, nil
 }

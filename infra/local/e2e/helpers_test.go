@@ -47,6 +47,7 @@ func newSystem(t *testing.T, change func(*stack.Options)) *stack.Stack {
 	work := filepath.Join(filepath.Dir(system.Work), strings.NewReplacer("/", "-", "\x00", "").Replace(t.Name()))
 	options := stack.Options{
 		Tools: tools, Binaries: system.Binaries, Work: filepath.Join(work, "run"), BucketRoot: filepath.Join(work, "s3"),
+		Audit:      true,
 		AutoRecord: "off", RecorderEnv: []string{"REJOIN_WINDOW=5s"},
 	}
 	change(&options)
@@ -55,6 +56,9 @@ func newSystem(t *testing.T, change func(*stack.Options)) *stack.Stack {
 		s.Stop()
 		for _, broken := range s.Broken() {
 			t.Error(broken)
+		}
+		if refused, _ := s.Refused(); len(refused) > 0 {
+			t.Errorf("template.yaml would have refused %q", refused)
 		}
 		if !t.Failed() && os.Getenv("KEEP") == "" {
 			_ = os.RemoveAll(work) // best effort, in a temporary directory

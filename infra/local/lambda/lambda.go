@@ -21,15 +21,13 @@ import (
 	"github.com/livekit/protocol/utils/guid"
 )
 
-// timeout is the function's time limit, as template.yaml has it.
-const timeout = 15 * time.Second
-
 // maxRequest is API Gateway's limit for a request body, in bytes.
 const maxRequest = 10 << 20
 
 // Gateway hands HTTP requests to a function as events. Any number of instances may poll its Runtime API.
 type Gateway struct {
 	invocations chan *invocation
+	timeout     time.Duration // the function's time limit
 
 	mu      sync.Mutex
 	waiting map[string]*invocation
@@ -47,9 +45,9 @@ type outcome struct {
 	failed bool
 }
 
-// New makes a gateway without any instance yet.
-func New() *Gateway {
-	return &Gateway{invocations: make(chan *invocation), waiting: map[string]*invocation{}}
+// New makes a gateway without any instance yet, to a function that may take so long.
+func New(timeout time.Duration) *Gateway {
+	return &Gateway{invocations: make(chan *invocation), timeout: timeout, waiting: map[string]*invocation{}}
 }
 
 // ServeHTTP is the HTTP API's side.
@@ -66,7 +64,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), g.timeout)
 	defer cancel()
 	out, err := g.invoke(ctx, event)
 	if err != nil {

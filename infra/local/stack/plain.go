@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"slices"
 
 	"livekit-recorder/infra/local/price"
 )
@@ -33,7 +34,14 @@ func (s *Stack) startPlainAPI(ctx context.Context) (err error) {
 		return fmt.Errorf("start proxy: %w", err)
 	}
 
-	s.PlainAPI, err = s.launch("api", nil, append(s.serviceEnv(), "AUTO_RECORD="+s.AutoRecord,
-		"LISTEN_ADDR="+target.Host), filepath.Join(s.Binaries, "api"))
+	environment, err := s.functionEnv()
+	if err != nil {
+		return err
+	}
+	s.PlainAPI, err = s.launch("api", nil, slices.Concat(environment, s.serviceEnv(), []string{
+		appID + "function",
+		"AWS_REGION=" + home,
+		"LISTEN_ADDR=" + target.Host,
+	}), filepath.Join(s.Binaries, "api"))
 	return errors.Join(err, s.awaitHTTP(ctx, s.API+"/health"))
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"livekit-recorder/infra/local/price"
 	"livekit-recorder/infra/local/relay"
 	"livekit-recorder/infra/local/secrets"
+	"livekit-recorder/infra/template"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/keys"
 )
@@ -56,6 +58,8 @@ type Options struct {
 	LiveKitKeys []keys.Key
 	// Requests counts what is asked of S3, SQS and the HTTP API; nil: nobody wants to know.
 	Requests *price.Counter
+	// Audit judges every call to S3 and SQS by what template.yaml allows: see [Stack.Refused].
+	Audit bool
 }
 
 // Stack is the running system.
@@ -69,6 +73,8 @@ type Stack struct {
 	PlainAPI *Process
 
 	bucket    string // empty: Bucket
+	deployed  *template.Deployment
+	audit     *audit // nil without Options.Audit
 	liveKit   *Process
 	media     mediaPorts // of LiveKit
 	secretURL string
@@ -172,7 +178,12 @@ func (s *Stack) startAPI(ctx context.Context) error {
 		return s.startPlainAPI(ctx)
 	}
 
-	gateway := lambda.New()
+	environment, err1 := s.functionEnv()
+	timeout, err2 := s.functionTimeout()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	gateway := lambda.New(timeout)
 	if err := s.serve(s.APIPort, s.counting(price.OfAPI, s.Watch.Answers(gateway))); err != nil {
 		return fmt.Errorf("start HTTP API: %w", err)
 	}
@@ -183,8 +194,11 @@ func (s *Stack) startAPI(ctx context.Context) error {
 	}
 
 	for range 2 { // as Lambda would have: one instance for each request under way
-		_, err := s.launch("lambda", nil, append(s.serviceEnv(), "AUTO_RECORD="+s.AutoRecord,
-			fmt.Sprintf("AWS_LAMBDA_RUNTIME_API=127.0.0.1:%d", runtimePort)), filepath.Join(s.Binaries, "bootstrap"))
+		_, err := s.launch("lambda", nil, slices.Concat(environment, s.serviceEnv(), []string{
+			appID + "function",
+			"AWS_REGION=" + home, // Lambda's own
+			fmt.Sprintf("AWS_LAMBDA_RUNTIME_API=127.0.0.1:%d", runtimePort),
+		}), filepath.Join(s.Binaries, "bootstrap"))
 		if err != nil {
 			return err
 		}
@@ -196,6 +210,10 @@ func (s *Stack) startAPI(ctx context.Context) error {
 // StartRecorder starts one more recorder, and returns when it polls the queues.
 func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, error) {
 	name := fmt.Sprintf("recorder-%d", len(s.processes))
+	environment, err := s.recorderEnv(name, env...)
+	if err != nil {
+		return nil, err
+	}
 	ready := make(chan struct{})
 	p, err := s.launch(name, func(line string) bool {
 		if !strings.Contains(line, `"recorder ready"`) {
@@ -203,7 +221,7 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 		}
 		close(ready)
 		return true
-	}, s.recorderEnv(name, env...), filepath.Join(s.Binaries, "recorder"))
+	}, environment, filepath.Join(s.Binaries, "recorder"))
 	if err != nil {
 		return nil, err
 	}
@@ -218,26 +236,32 @@ func (s *Stack) StartRecorder(ctx context.Context, env ...string) (*Process, err
 	}
 }
 
-func (s *Stack) recorderEnv(name string, env ...string) []string {
-	return append(append(s.serviceEnv(),
-		"LIVEKIT_URL="+s.LiveKit, "FFMPEG="+filepath.Join(s.Tools, "ffmpeg"),
-		"SCRATCH_DIR="+filepath.Join(s.Work, name), "LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s"),
-		append(s.RecorderEnv, env...)...)
+// recorderEnv is the whole environment of a recorder.
+func (s *Stack) recorderEnv(name string, env ...string) ([]string, error) {
+	deployed, err := s.deployedRecorderEnv()
+	return slices.Concat(deployed, s.serviceEnv(), []string{
+		appID + "recorder",
+		"FFMPEG=" + filepath.Join(s.Tools, "ffmpeg"), "SCRATCH_DIR=" + filepath.Join(s.Work, name), // the image's
+		"LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s",
+	}, s.RecorderEnv, env), err
 }
 
 // RunRecorder runs a recorder that ends by itself, with arguments, and returns what it prints. Name is that of its
 // scratch directory. Any number may run at once.
 func (s *Stack) RunRecorder(ctx context.Context, name string, args []string, env ...string) (printed []byte, err error) {
+	environment, err := s.recorderEnv(name, env...)
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Binaries, "recorder"), args...)
-	cmd.Env = append([]string{"TMPDIR=" + s.Work}, s.recorderEnv(name, env...)...)
+	cmd.Env = append([]string{"TMPDIR=" + s.Work}, environment...)
 	return cmd.CombinedOutput()
 }
 
-// serviceEnv is what the Lambda and the recorder have in common.
+// serviceEnv is what both programs need beside what template.yaml gives them: where LiveKit's keys are, and the ways to
+// the stand-ins.
 func (s *Stack) serviceEnv() []string {
 	return append(s.keysEnv(),
-		"START_QUEUE_URL="+s.StartQueue, "CONTROL_QUEUE_URL="+s.ControlQueue,
-		"S3_BUCKET="+Bucket, "S3_DIRECTORY="+Directory, "S3_REGION="+region, "AWS_REGION="+region,
 		"AWS_ENDPOINT_URL_S3="+s.S3, "AWS_ENDPOINT_URL_SQS="+s.SQS,
 		"AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey,
 		"AWS_EC2_METADATA_DISABLED=true",

@@ -15,19 +15,15 @@ import (
 func (s *Stack) startSQS(ctx context.Context) error {
 	queues := sqs.New(s.SQS)
 	if err := s.serve(s.SQSPort, s.counting(price.OfSQS, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.disturb(queues, w, r)
+		disturbed := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.disturb(queues, w, r) }))
+		if s.audit != nil {
+			disturbed = s.audit.sqs(disturbed)
+		}
+		disturbed.ServeHTTP(w, r)
 	}))); err != nil {
 		return fmt.Errorf("start SQS stand-in: %w", err)
 	}
-
-	client := s.SQSClient()
-	var err error
-	if s.StartQueue, err = createQueues(ctx, client, "starts"); err != nil {
-		return err
-	}
-
-	s.ControlQueue, err = createQueues(ctx, client, "controls")
-	return err
+	return s.deploy(ctx)
 }
 
 func (s *Stack) startS3(ctx context.Context) error {
@@ -41,8 +37,8 @@ func (s *Stack) startS3(ctx context.Context) error {
 
 	var err error
 	var saw func(*http.Request)
-	if s.Requests != nil {
-		saw = func(r *http.Request) { s.Requests.Count(price.OfS3(r)) }
+	if s.Requests != nil || s.audit != nil {
+		saw = s.sawS3
 	}
 	s.s3Gate, err = relay.StartGate(fmt.Sprintf("127.0.0.1:%d", s.S3Port), fmt.Sprintf("127.0.0.1:%d", s.s3Port), saw)
 	if err != nil {
@@ -59,6 +55,16 @@ func (s *Stack) runS3(ctx context.Context) (err error) {
 		return err
 	}
 	return s.awaitHTTP(ctx, s.S3+"/health")
+}
+
+// sawS3 is told of each request to S3.
+func (s *Stack) sawS3(r *http.Request) {
+	if s.Requests != nil {
+		s.Requests.Count(price.OfS3(r))
+	}
+	if s.audit != nil {
+		s.audit.s3(r)
+	}
 }
 
 // counting counts the requests to a service, if anybody wants to know.
