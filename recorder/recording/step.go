@@ -184,7 +184,7 @@ func (m *move) stands(s ledger.Standing) {
 	case ledger.Stopped, ledger.Departed:
 		m.close(Ending{Outcome: Done, Reason: stopReason(s.Holding == ledger.Departed, s.Refused)})
 	case ledger.Lost:
-		if !m.running() {
+		if !m.running() || s.Unwanted {
 			m.close(Ending{Outcome: LeftToOwner, Reason: reasonLost})
 			return
 		}

@@ -29,7 +29,7 @@ func (m *move) untilSuccessor(e Event) {
 	case Granted:
 		m.granted(e)
 	case Stands:
-		if e.Standing.Holding == ledger.Stopped || e.Standing.Holding == ledger.Departed {
+		if e.Standing.Unwanted {
 			m.close(m.ending("", false))
 		}
 	case SuccessorRuns:

@@ -27,8 +27,12 @@ func grant(v ledger.Verdict, epoch int) Granted {
 }
 
 func stands(h ledger.Holding, sessions ...string) Stands {
-	return Stands{ledger.Standing{Holding: h, Sessions: sessions}}
+	unwanted := h == ledger.Stopped || h == ledger.Departed
+	return Stands{ledger.Standing{Holding: h, Sessions: sessions, Unwanted: unwanted}}
 }
+
+// ended says that another recorder has it, and that it is not wanted any more.
+var ended = Stands{ledger.Standing{Holding: ledger.Lost, Unwanted: true}}
 
 func fired(t Timer) TimerFired { return TimerFired{t} }
 
@@ -215,6 +219,8 @@ func TestWhileItIsOursAndWanted(t *testing.T) {
 		{"departed", runs, stands(ledger.Departed), Closing, Ending{Done, reasonLeft, false},
 			"CloseParts lingering, Recover"},
 		{"stopped", runs, stands(ledger.Stopped), Closing, Ending{Done, reasonStopped, false}, "CloseParts, Recover"},
+		{"taken over by another recorder, and ended there", runs, ended, Closing,
+			Ending{LeftToOwner, reasonLost, false}, "CloseParts"},
 		{"taken over by another recorder", runs, stands(ledger.Lost), Superseded, Ending{},
 			"Mark, Watch fast, patience in 30s"},
 		{"taken over while nobody is there", then(runs, Left{}), stands(ledger.Lost), Closing,
@@ -275,6 +281,7 @@ func TestUntilAnotherRecordersPartRuns(t *testing.T) {
 			Ending{Outcome: Offered}, "CloseParts, end: offered"},
 		{"the new owner's part runs", superseded, SuccessorRuns{}, Closing, lost, "CloseParts"},
 		{"the new owner's part does not run", superseded, fired(PatienceTimer), Closing, lost, "CloseParts"},
+		{"the new owner ends it before its part runs", superseded, ended, Closing, lost, "CloseParts"},
 		{"shutting down, the new owner has it anyway", superseded, Relinquish{}, Superseded, Ending{}, ""},
 		{"the room was closed", superseded, RoomClosed{}, Closing, lost, "CloseParts"},
 		{"too many parts: whoever comes will see it", handingOver, TooManyParts{}, Closing, offered, "CloseParts"},

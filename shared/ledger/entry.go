@@ -212,6 +212,7 @@ type Standing struct {
 	Sessions []string // that the recording is wanted for, as far as they are known
 	Message  string   // that its owner holds
 	Refused  string   // why it is not wanted any more, if nobody asked for that
+	Unwanted bool     // nobody is to record it any more, also if another recorder has it
 }
 
 // Holding says whether a recorder still has a recording, and whether it is wanted.
@@ -228,7 +229,13 @@ const (
 // Standing says what a recorder that got a recording with that epoch has of it now.
 func (e Entry) Standing(recording string, epoch int) Standing {
 	claim, ok := e.Claims[recording]
-	s := Standing{Holding: Stopped, Sessions: claim.Sessions, Message: claim.Message, Refused: claim.Refused}
+	s := Standing{
+		Holding:  Stopped,
+		Sessions: claim.Sessions,
+		Message:  claim.Message,
+		Refused:  claim.Refused,
+		Unwanted: !ok || !claim.Wanted(),
+	}
 	switch {
 	case !ok || claim.Epoch != epoch:
 		s.Holding = Lost
