@@ -209,8 +209,7 @@ func (f *feed) handle(event room.Event) {
 	case room.Closed:
 		f.closed(e)
 	case room.Unrecordable:
-		f.log.WithFields(logrus.Fields{"track": e.SID, "codec": e.MIME}).Error("this codec cannot be recorded")
-		f.post(CannotRecord{e.MIME})
+		f.post(unrecorded(e))
 	case room.TrackStarted:
 		f.composer.Begin(e.Track, now)
 	case room.TrackFrame:

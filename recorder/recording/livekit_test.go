@@ -10,6 +10,7 @@ import (
 
 	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/document"
 )
 
 const frameLength = 20 * time.Millisecond
@@ -30,10 +31,10 @@ type livekit struct {
 
 // scene is what goes on there.
 type scene struct {
-	session string // that the participant is in; empty while they are away
-	down    bool   // LiveKit cannot be reached
-	closed  bool   // the room is closed
-	mime    string // of a track that cannot be recorded
+	session string                    // that the participant is in; empty while they are away
+	down    bool                      // LiveKit cannot be reached
+	closed  bool                      // the room is closed
+	refuses document.UnrecordedReason // why the participant's track cannot be recorded
 }
 
 func (l *livekit) set(change func(*scene)) {
@@ -85,6 +86,7 @@ func (l *livekit) TellStop(_ context.Context, name, recorder, recording string) 
 // view is one bot in the room.
 type view struct {
 	livekit *livekit
+	session string // that was last told
 	events  chan room.Event
 	left    chan struct{}
 	once    sync.Once
@@ -149,10 +151,11 @@ func (v *view) follow(now scene, speaking *voice) *voice {
 		v.say(room.TrackEnded{Track: speaking}, room.Left{})
 		speaking = nil
 	}
-	if speaking == nil && now.session != "" {
+	if speaking == nil && now.session != "" && (now.session != v.session || now.refuses == "") {
+		v.session = now.session
 		v.say(room.Joined{Session: now.session})
-		if now.mime != "" {
-			v.say(room.Unrecordable{SID: "TR_X", MIME: now.mime})
+		if now.refuses != "" {
+			v.say(room.Unrecordable{SID: "TR_X", Source: "microphone", Codec: "opus", Reason: now.refuses})
 			return nil
 		}
 		speaking = &voice{session: now.session}

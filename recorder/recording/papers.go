@@ -53,7 +53,7 @@ const (
 
 // granted takes the document that the bucket has.
 func (p *papers) granted(r document.Recording, v ledger.Verdict) {
-	session := p.recording.Session
+	session, missed := p.recording.Session, p.recording.Unrecorded
 	p.recording, p.earlier, p.hold = r, r.Parts, all
 	p.last, p.lastAt = r, time.Now() // it was written, or read, just now
 	if v == ledger.Extra {
@@ -63,6 +63,15 @@ func (p *papers) granted(r document.Recording, v ledger.Verdict) {
 	if session != "" {
 		p.recording.Session = session
 	}
+	p.recording, _ = p.recording.Without(missed...)
+}
+
+// refuse notes a track that cannot be recorded. It says whether the document lists it from now on, and whether it was
+// not known; of too many, some are news that is not listed.
+func (p *papers) refuse(t document.Unrecorded) (listed, news bool) {
+	before := len(p.recording.Unrecorded)
+	p.recording, news = p.recording.Without(t)
+	return len(p.recording.Unrecorded) > before, news
 }
 
 // change notes what has become of this recorder's part n.
@@ -134,6 +143,7 @@ func (p *papers) written(ok bool) {
 // were.
 func differ(a, b document.Recording) bool {
 	return a.State != b.State || a.Session != b.Session || a.Epoch != b.Epoch ||
+		len(a.Unrecorded) != len(b.Unrecorded) ||
 		!slices.EqualFunc(a.Parts, b.Parts, func(a, b document.Part) bool {
 			return a.State == b.State && a.Key == b.Key && len(a.Tracks) == len(b.Tracks)
 		})

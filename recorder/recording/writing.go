@@ -152,7 +152,7 @@ func drained(r document.Recording) document.Recording {
 
 // conclude writes the final document, and tells the ledger.
 func (c *course) conclude() {
-	now, how, unrecordable := c.papers.current(), c.state.Ending, c.state.Unrecordable
+	now, how := c.papers.current(), c.state.Ending
 	decided := c.measured.decided
 	var known []string
 	if how.Gone {
@@ -162,7 +162,7 @@ func (c *course) conclude() {
 		var closing ledger.Closing
 		var final document.Recording
 		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) (err error) {
-			final, err = c.job.documents.Conclude(ctx, now, how.Reason, unrecordable)
+			final, err = c.job.documents.Conclude(ctx, now, how.Reason)
 			if err != nil {
 				return err
 			}
@@ -176,7 +176,7 @@ func (c *course) conclude() {
 		})
 		if err == nil && closing == ledger.Closed {
 			metrics.StopToStored.Observe(time.Since(decided))
-			metrics.Ended.With(string(final.State), cause(final, how.Reason, unrecordable)).Inc()
+			metrics.Ended.With(string(final.State), cause(final, how.Reason)).Inc()
 		}
 		switch {
 		case errors.Is(err, document.ErrUnfinished):

@@ -217,8 +217,12 @@ func (b *bot) reconcile() {
 		if rp == nil {
 			continue
 		}
-		for _, pub := range b.choose(rp, f) {
+
+		all := offer(rp, f)
+		for _, pub := range all {
 			wanted[pub.SID()] = true
+		}
+		for _, pub := range b.choose(all, f) {
 			b.want(pub, f)
 		}
 	}
@@ -258,7 +262,7 @@ func (b *bot) remove(f *Following) {
 			continue
 		}
 		delete(b.tracks.requested, sid)
-		b.unsubscribe(feed)
+		b.unsubscribe(feed.publication)
 	}
 }
 

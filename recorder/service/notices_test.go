@@ -88,7 +88,7 @@ func TestANoticeOfABeginningWaitsForThat(t *testing.T) {
 func TestANoticeOfABeginningThatComesLateSaysSo(t *testing.T) {
 	r, all, recording := speaker(t)
 	part := document.Part{Key: "name.webm", State: document.Completed}
-	_, err := r.documents.Conclude(t.Context(), recording.Running([]document.Part{part}), "the participant left", "")
+	_, err := r.documents.Conclude(t.Context(), recording.Running([]document.Part{part}), "the participant left")
 	require.NoError(t, err)
 	require.NoError(t, r.notify(t.Context(), command.NewNotify(recording.ID, "beginnings", time.Now())))
 	require.NoError(t, r.notify(t.Context(), command.NewNotify(recording.ID, "hook", time.Now())))
@@ -102,7 +102,7 @@ func TestANoticeOfABeginningThatComesLateSaysSo(t *testing.T) {
 // Whoever ends a recording that another one had ended before tells of its beginning, too, to be sure.
 func TestWhatNeverBeganIsNotSaidToHaveBegun(t *testing.T) {
 	r, all, recording := speaker(t)
-	_, err := r.documents.Conclude(t.Context(), recording, document.ReasonNotJoined, "")
+	_, err := r.documents.Conclude(t.Context(), recording, document.ReasonNotJoined)
 	require.NoError(t, err)
 	require.NoError(t, r.notify(t.Context(), command.NewNotify(recording.ID, "beginnings", time.Now())))
 	require.Empty(t, all.told)

@@ -42,13 +42,16 @@ type Recording struct {
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
 	// File is the name the recording got, below S3_DIRECTORY and without extension; RequestedFile is the one it was
 	// asked to get, when that was taken already.
-	File          string    `json:"file,omitempty"`
-	RequestedFile string    `json:"requestedFile,omitempty"`
-	Bucket        string    `json:"bucket,omitempty"`
-	Recorder      string    `json:"recorder,omitempty"`
-	Epoch         int       `json:"epoch,omitempty"`
-	Parts         []Part    `json:"parts,omitempty"`
-	UpdatedAt     time.Time `json:"updatedAt"`
+	File          string `json:"file,omitempty"`
+	RequestedFile string `json:"requestedFile,omitempty"`
+	Bucket        string `json:"bucket,omitempty"`
+	Recorder      string `json:"recorder,omitempty"`
+	Epoch         int    `json:"epoch,omitempty"`
+	Parts         []Part `json:"parts,omitempty"`
+	// Unrecorded are tracks that could not be recorded; UnrecordedOmitted counts those beyond [MaxUnrecorded].
+	Unrecorded        []Unrecorded `json:"unrecorded,omitempty"`
+	UnrecordedOmitted int          `json:"unrecordedOmitted,omitempty"`
+	UpdatedAt         time.Time    `json:"updatedAt"`
 }
 
 // Part is one media file of a recording.
