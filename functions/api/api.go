@@ -36,8 +36,10 @@ type Config struct {
 	Controls   *queue.Queue      // takes stop commands
 	Documents  *ledger.Documents // nil without a bucket: recordings cannot be looked at then
 	AutoRecord Rules             // who is recorded when they join
-	Now        func() time.Time  // the clock that orders commands; nil: time.Now
-	Log        logrus.FieldLogger
+	// PrivateWebhooks says that recordings may have webhooks that are not on the internet, or without TLS.
+	PrivateWebhooks bool
+	Now             func() time.Time // the clock that orders commands; nil: time.Now
+	Log             logrus.FieldLogger
 }
 
 // api is the handler. It remembers nothing but what answered last.

@@ -62,11 +62,12 @@ func build(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 	}
 	queues := sqs.NewFromConfig(aws)
 	return api.New(api.Config{
-		Keys:       auth.NewSimpleKeyProvider(s.apiKey, s.apiSecret),
-		Starts:     &queue.Queue{Client: queues, URL: s.startQueue},
-		Controls:   &queue.Queue{Client: queues, URL: s.controlQueue},
-		Documents:  documents,
-		AutoRecord: s.autoRecord,
-		Log:        log,
+		Keys:            auth.NewSimpleKeyProvider(s.apiKey, s.apiSecret),
+		Starts:          &queue.Queue{Client: queues, URL: s.startQueue},
+		Controls:        &queue.Queue{Client: queues, URL: s.controlQueue},
+		Documents:       documents,
+		AutoRecord:      s.autoRecord,
+		PrivateWebhooks: s.privateWebhooks,
+		Log:             log,
 	}), nil
 }

@@ -18,6 +18,7 @@ type settings struct {
 	bucket, directory        string // no bucket: recordings cannot be looked at
 	region                   string
 	autoRecord               api.Rules
+	privateWebhooks          bool
 	logLevel                 logrus.Level
 }
 
@@ -45,6 +46,13 @@ func readSettings() (settings, error) {
 	var err error
 	if s.autoRecord, err = api.ParseRules(cmp.Or(os.Getenv("AUTO_RECORD"), "all")); err != nil {
 		faults = append(faults, fmt.Errorf("AUTO_RECORD %w", err))
+	}
+	switch os.Getenv("WEBHOOK_PRIVATE") {
+	case "", "off":
+	case "on":
+		s.privateWebhooks = true
+	default:
+		faults = append(faults, errors.New("WEBHOOK_PRIVATE must be on or off"))
 	}
 	s.logLevel, err = logrus.ParseLevel(cmp.Or(os.Getenv("LOG_LEVEL"), "info"))
 	if err != nil || s.logLevel < logrus.ErrorLevel || s.logLevel > logrus.DebugLevel {

@@ -1,4 +1,4 @@
-// Package notify tells webhooks about recordings that have come to their end.
+// Package notify tells others of recordings that have begun, or have come to their end.
 package notify
 
 import (
@@ -10,8 +10,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/livekit/protocol/auth"
@@ -26,10 +29,10 @@ const (
 	tokenTTL       = 5 * time.Minute
 )
 
-// Event is the body of a completion webhook.
+// Event is the body of a webhook.
 type Event struct {
-	Event string `json:"event"` // "recording_ended"
-	// ID is the same whenever the same state of a recording is told again.
+	Event string `json:"event"` // "recording_started" or "recording_ended"
+	// ID is the same whenever the same beginning, or the same state of a recording that has ended, is told again.
 	ID        string             `json:"id"`
 	CreatedAt int64              `json:"createdAt"` // Unix time in seconds, as in LiveKit's webhooks
 	Recording document.Recording `json:"recording"`
@@ -38,24 +41,37 @@ type Event struct {
 // Notifier posts to receivers, signed as LiveKit signs its webhooks: a JWT of the API key in Authorization, whose
 // sha256 claim is the base64 of the body's SHA-256.
 type Notifier struct {
+	// Started says that receivers are told of beginnings, too.
+	Started bool
+
 	urls              map[string]*url.URL // by the names of receivers
 	apiKey, apiSecret string
 	client            http.Client
+	outside           http.Client // for receivers that callers have named
+	private           bool        // these may be anywhere
 	log               logrus.FieldLogger
 }
 
-// New makes a notifier for these URLs.
-func New(urls []string, apiKey, apiSecret string, log logrus.FieldLogger) (*Notifier, error) {
+// client calls a receiver.
+func client() http.Client {
+	return http.Client{
+		Timeout: attemptTimeout,
+		// The signed body goes to nobody else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// New makes a notifier for these URLs. Private says whether recordings may have webhooks of their own that are not on
+// the internet, or without TLS.
+func New(urls []string, private bool, apiKey, apiSecret string, log logrus.FieldLogger) (*Notifier, error) {
 	n := &Notifier{
 		urls:      map[string]*url.URL{},
 		apiKey:    apiKey,
 		apiSecret: apiSecret,
-		client: http.Client{
-			Timeout: attemptTimeout,
-			// The signed body goes to nobody else.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		log: log,
+		client:    client(),
+		outside:   outsideClient(private),
+		private:   private,
+		log:       log,
 	}
 	for _, text := range urls {
 		to, err := url.Parse(text)
@@ -73,45 +89,57 @@ func nameOf(to *url.URL) string {
 	return to.Host + "-" + hex.EncodeToString(sum[:4])
 }
 
-// Receivers names those who are to be told.
-func (n *Notifier) Receivers() (names []string) {
-	for name := range n.urls {
-		names = append(names, name)
-	}
-	return names
+// Receivers names those who are to be told of a recording.
+func (n *Notifier) Receivers(about document.Recording) []string {
+	return slices.Concat(slices.Sorted(maps.Keys(n.urls)), slices.Sorted(maps.Keys(n.own(about))))
 }
 
-// Deliver tells a receiver that a recording has come to its end. An error means that it should be tried again: the
-// receiver cannot be reached, or asks for patience (429), or has a fault of its own (5xx). Whoever refuses, or is no
-// receiver any more, is not told again, and that is logged.
+// Deliver tells a receiver that a recording has begun, or has come to its end. An error means that it should be tried
+// again: the receiver cannot be reached, or asks for patience (429), or has a fault of its own (5xx). Whoever refuses,
+// is no receiver any more, or is none that may be called, is not told again, and that is logged.
 func (n *Notifier) Deliver(ctx context.Context, receiver string, recording document.Recording) error {
 	log := n.log.WithFields(recording.Trace()).WithField("receiver", receiver)
-	to := n.urls[receiver]
-	if to == nil {
-		log.Error("completion webhook cannot be delivered: this is no receiver any more")
+	name, begins := strings.CutSuffix(receiver, ofBeginnings)
+	to, by := n.receiver(name, recording)
+	switch {
+	case to == nil:
+		log.Error("webhook cannot be delivered: this is no receiver any more")
+		return nil
+	case by == &n.outside && !n.private && to.Scheme != "https":
+		metrics.Notices.With("webhook", "refused").Inc()
+		log.Error("webhook is not delivered: its address is not https, and WEBHOOK_PRIVATE is off")
 		return nil
 	}
 
-	status, err := n.post(ctx, to, Event{
+	recording.Webhooks = nil // an address may be a secret, and nobody else's business
+	event := Event{
 		Event:     "recording_ended",
 		ID:        eventID(recording),
 		CreatedAt: time.Now().Unix(),
 		Recording: recording,
-	})
+	}
+	if begins {
+		event.Event, event.ID = "recording_started", beginningID(recording)
+	}
+	status, err := n.post(ctx, by, to, event)
 	switch {
+	case errors.Is(err, errPrivate): // neither will it be another time
+		metrics.Notices.With("webhook", "refused").Inc()
+		log.WithError(err).Error("webhook is not delivered, and not tried again")
+		return nil
 	case err != nil:
 		metrics.Notices.With("webhook", "failed").Inc()
 		return err
 	case status < http.StatusMultipleChoices:
 		metrics.Notices.With("webhook", "delivered").Inc()
-		log.Info("completion webhook delivered")
+		log.Info("webhook delivered")
 		return nil
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		metrics.Notices.With("webhook", "failed").Inc()
 		return fmt.Errorf("post event: the receiver answered %d %s", status, http.StatusText(status))
 	}
 	metrics.Notices.With("webhook", "refused").Inc()
-	log.WithField("status", status).Error("completion webhook was refused, it is not tried again")
+	log.WithField("status", status).Error("webhook was refused, it is not tried again")
 	return nil
 }
 
@@ -121,7 +149,13 @@ func eventID(recording document.Recording) string {
 	return "EV_" + hex.EncodeToString(sum[:8])
 }
 
-func (n *Notifier) post(ctx context.Context, to *url.URL, event Event) (status int, err error) {
+// beginningID names a recording's beginning: it is told of with whatever the document says by then.
+func beginningID(recording document.Recording) string {
+	sum := sha256.Sum256([]byte(recording.ID + " begins"))
+	return "EV_" + hex.EncodeToString(sum[:8])
+}
+
+func (n *Notifier) post(ctx context.Context, by *http.Client, to *url.URL, event Event) (status int, err error) {
 	body, err := json.Marshal(event)
 	if err != nil {
 		return 0, fmt.Errorf("encode event: %w", err)
@@ -139,7 +173,7 @@ func (n *Notifier) post(ctx context.Context, to *url.URL, event Event) (status i
 	}
 	request.Header.Set("Content-Type", "application/webhook+json")
 	request.Header.Set("Authorization", token)
-	response, err := n.client.Do(request)
+	response, err := by.Do(request)
 	if err != nil {
 		var whole *url.Error // names the URL, too
 		if errors.As(err, &whole) {

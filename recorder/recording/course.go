@@ -34,6 +34,11 @@ type (
 	}
 	// unrecorded is a track that cannot be recorded.
 	unrecorded document.Unrecorded
+	// described is what LiveKit says of the participant, and since when.
+	described struct {
+		profile document.Profile
+		at      time.Time
+	}
 	// partRecovered is what has become of another recorder's part.
 	partRecovered struct{ part document.Part }
 	// recovered says that a recovery has ended, by what is closed when it has.
@@ -231,6 +236,9 @@ func (c *course) handle(e Event) {
 		e = TooManyParts{}
 	case unrecorded:
 		c.refuse(document.Unrecorded(known))
+		return
+	case described:
+		c.papers.describe(known)
 		return
 	case partRecovered:
 		c.amend(known.part)

@@ -200,6 +200,8 @@ func (f *feed) handle(event room.Event) {
 	case room.Connected:
 		f.door.pause = rejoinPause
 		f.post(InRoom{})
+	case room.Described:
+		f.post(described{e.Profile.Bounded(), now})
 	case room.Joined:
 		f.log.WithField("session", e.Session).Info("participant is here")
 		f.post(Joined{e.Session})

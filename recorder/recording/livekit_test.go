@@ -31,9 +31,10 @@ type livekit struct {
 
 // scene is what goes on there.
 type scene struct {
-	session string                    // that the participant is in; empty while they are away
-	down    bool                      // LiveKit cannot be reached
-	closed  bool                      // the room is closed
+	session string // that the participant is in; empty while they are away
+	down    bool   // LiveKit cannot be reached
+	closed  bool   // the room is closed
+	profile document.Profile
 	refuses document.UnrecordedReason // why the participant's track cannot be recorded
 }
 
@@ -86,7 +87,8 @@ func (l *livekit) TellStop(_ context.Context, name, recorder, recording string) 
 // view is one bot in the room.
 type view struct {
 	livekit *livekit
-	session string // that was last told
+	session string           // that was last told
+	profile document.Profile // the same
 	events  chan room.Event
 	left    chan struct{}
 	once    sync.Once
@@ -139,6 +141,10 @@ func (v *view) run() {
 			return
 		}
 		speaking = v.follow(now, speaking)
+		if now.session != "" && !now.profile.Equal(v.profile) {
+			v.profile = now.profile
+			v.say(room.Described{Profile: now.profile})
+		}
 		if speaking != nil {
 			v.say(room.TrackFrame{Track: speaking, Frame: speaking.frame()})
 		}
@@ -153,7 +159,7 @@ func (v *view) follow(now scene, speaking *voice) *voice {
 	}
 	if speaking == nil && now.session != "" && (now.session != v.session || now.refuses == "") {
 		v.session = now.session
-		v.say(room.Joined{Session: now.session})
+		v.say(room.Described{Profile: now.profile}, room.Joined{Session: now.session})
 		if now.refuses != "" {
 			v.say(room.Unrecordable{SID: "TR_X", Source: "microphone", Codec: "opus", Reason: now.refuses})
 			return nil

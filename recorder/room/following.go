@@ -53,6 +53,9 @@ type Connected struct{}
 // Joined says that the participant is in the room, in the session with that SID. It comes again when the SID changes.
 type Joined struct{ Session string }
 
+// Described is what LiveKit says of the participant. It comes before [Joined], and again when that changes.
+type Described struct{ Profile document.Profile }
+
 // Left says that the participant has gone.
 type Left struct{}
 
@@ -96,6 +99,7 @@ type Following struct {
 	// it was told that they cannot be recorded; tooMany says that they have more tracks than are received. Only the bot's
 	// goroutine touches them.
 	session string
+	profile document.Profile // as last told, while they are there
 	refused map[string]bool
 	tooMany bool
 }

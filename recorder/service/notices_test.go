@@ -19,9 +19,9 @@ import (
 // audience are who is told of ends and of beginnings, and what they were told.
 type audience struct{ told []document.Recording }
 
-func (*audience) Receivers() []string             { return []string{"hook", "bus"} }
-func (*audience) ReceiversOfBeginnings() []string { return []string{"beginnings"} }
-func (*audience) Begins(receiver string) bool     { return receiver == "beginnings" }
+func (*audience) Receivers(document.Recording) []string             { return []string{"hook", "bus"} }
+func (*audience) ReceiversOfBeginnings(document.Recording) []string { return []string{"beginnings"} }
+func (*audience) Begins(receiver string) bool                       { return receiver == "beginnings" }
 
 func (a *audience) Deliver(_ context.Context, _ string, r document.Recording) error {
 	a.told = append(a.told, r)

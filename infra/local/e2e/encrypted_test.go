@@ -37,6 +37,7 @@ func publishes(ctx context.Context, t *testing.T, s *stack.Stack, b *browser.Bro
 		require.NoError(t, b.Encrypt(ctx, identity, on))
 	}
 	token, err := auth.NewAccessToken(stack.LiveKitKey, stack.LiveKitSecret).SetIdentity(identity).
+		SetName("A person").SetMetadata(`{"a":1}`).SetAttributes(map[string]string{"seat": "7"}).
 		SetVideoGrant(&auth.VideoGrant{RoomJoin: true, Room: call}).ToJWT()
 	require.NoError(t, err)
 	require.NoError(t, b.Publish(ctx, identity, s.LiveKit, token, "vp8", ""))
@@ -81,6 +82,12 @@ func TestWhatABrowserEncryptsIsNotRecordedAsNoise(t *testing.T) {
 
 	plain = awaitEnd(t, s, plain.ID, document.Completed)
 	require.Empty(t, plain.Unrecorded)
+	require.Equal(t, document.Profile{
+		Name:       "A person",
+		Kind:       "standard",
+		Metadata:   `{"a":1}`,
+		Attributes: map[string]string{"seat": "7"},
+	}, plain.Profile)
 	require.Len(t, plain.Parts, 1)
 	require.Len(t, plain.Parts[0].Tracks, 2)
 	complaints, err := analyse.Decode(ctx, s.Path(plain.Parts[0].Key))

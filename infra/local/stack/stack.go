@@ -270,7 +270,7 @@ func (s *Stack) serviceEnv() []string {
 		"S3_BUCKET=" + Bucket, "S3_DIRECTORY=" + Directory, "S3_REGION=" + region, "AWS_REGION=" + region,
 		"AWS_ENDPOINT_URL_S3=" + s.S3, "AWS_ENDPOINT_URL_SQS=" + s.SQS,
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
-		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_EC2_METADATA_DISABLED=true", "WEBHOOK_PRIVATE=on",
 	}
 }
 
