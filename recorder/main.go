@@ -190,10 +190,11 @@ func newRecorder(s settings, seen *gauges, ffmpeg mux.FFmpeg, aws aws.Config) (*
 
 // newNotices makes what tells others of recordings.
 func newNotices(s settings, by *keys.Keys, aws aws.Config, log logrus.FieldLogger) (*notify.Everybody, error) {
-	webhooks, err := notify.New(s.notices.webhooks, by, log)
+	webhooks, err := notify.New(s.notices.webhooks, s.notices.private, by, log)
 	if err != nil {
 		return nil, err
 	}
+	webhooks.Started = s.notices.started
 	everybody := &notify.Everybody{Webhooks: webhooks}
 	if s.notices.bus != "" {
 		everybody.Bus = &notify.Bus{Client: eventbridge.NewFromConfig(aws), Name: s.notices.bus, Log: log}

@@ -55,6 +55,8 @@ type storageSettings struct {
 // noticeSettings say who is told of recordings.
 type noticeSettings struct {
 	webhooks []string
+	started  bool   // webhooks are told of beginnings, too
+	private  bool   // recordings may have webhooks of their own that are not on the internet
 	bus      string // name or ARN of an EventBridge bus; empty: none
 }
 
@@ -222,6 +224,21 @@ func readSettings() (settings, error) {
 
 	for hook := range strings.FieldsFuncSeq(os.Getenv("WEBHOOK_URLS"), func(c rune) bool { return c == ',' || c == ' ' }) {
 		s.notices.webhooks = append(s.notices.webhooks, r.url("WEBHOOK_URLS", hook, "http", "https"))
+	}
+
+	switch r.optional("WEBHOOK_EVENTS", "started,ended") {
+	case "ended":
+	case "started,ended":
+		s.notices.started = true
+	default:
+		r.fault("WEBHOOK_EVENTS", "must be started,ended or ended")
+	}
+	switch os.Getenv("WEBHOOK_PRIVATE") {
+	case "", "off":
+	case "on":
+		s.notices.private = true
+	default:
+		r.fault("WEBHOOK_PRIVATE", "must be on or off")
 	}
 
 	level, err := logrus.ParseLevel(r.optional("LOG_LEVEL", "info"))

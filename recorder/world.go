@@ -138,4 +138,7 @@ func (d directory) Replace(context.Context, string, string, string, string) (rec
 
 func (d directory) Tidy(context.Context, string) error { return nil }
 
+// Tag does nothing: files have no tags. The labels are in the document beside them.
+func (d directory) Tag(context.Context, string, map[string]string) error { return nil }
+
 func (d directory) Sweep(context.Context) error { return nil }

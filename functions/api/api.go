@@ -38,7 +38,9 @@ type Config struct {
 	Controls   *queue.Queue      // takes stop commands
 	Documents  *ledger.Documents // nil without a bucket: recordings cannot be looked at then
 	AutoRecord Rules             // who is recorded when they join
-	Now        func() time.Time  // the clock that orders commands; nil: time.Now
+	// PrivateWebhooks says that recordings may have webhooks that are not on the internet, or without TLS.
+	PrivateWebhooks bool
+	Now             func() time.Time // the clock that orders commands; nil: time.Now
 	// Wake sees to it that there is somebody to take a start; nil: there always is. It is bounded, and may fail in
 	// silence: the start waits on its queue.
 	Wake func(context.Context)

@@ -17,17 +17,19 @@ const noteTimeout = 3 * time.Second
 
 // startRequest is the body of POST /recordings/start.
 type startRequest struct {
-	Room        string        `json:"room"`
-	Participant string        `json:"participant"`
-	File        string        `json:"file"`
-	Track       string        `json:"track"`
-	Media       command.Media `json:"media"`
+	Room        string            `json:"room"`
+	Participant string            `json:"participant"`
+	File        string            `json:"file"`
+	Track       string            `json:"track"`
+	Media       command.Media     `json:"media"`
+	Labels      map[string]string `json:"labels"`
+	Webhooks    []string          `json:"webhooks"`
 }
 
 // command is what is to be done, not validated yet.
 func (s startRequest) command(received time.Time) command.Command {
 	c := command.NewStart(s.Room, s.Participant, received)
-	c.File, c.Track = s.File, s.Track
+	c.File, c.Track, c.Labels, c.Webhooks = s.File, s.Track, s.Labels, s.Webhooks
 	if s.Media != "" {
 		c.Media = s.Media
 	}
@@ -51,6 +53,11 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 	c.ID = idOf(ctx)
 	if err := c.Validate(); err != nil {
 		return 0, nil, err
+	}
+	if !a.PrivateWebhooks {
+		if err := command.ValidatePublic(c.Webhooks); err != nil {
+			return 0, nil, err
+		}
 	}
 	if ending := document.ReservedEnding(c.File); ending != "" {
 		return 0, nil, invalid("file", "file must not have a name that ends in %s: files of other recordings could be "+

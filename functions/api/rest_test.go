@@ -43,6 +43,22 @@ func TestStartStopAndLook(t *testing.T) {
 	require.Equal(t, "p", sent(t, a.Controls).Participant)
 }
 
+func TestLabelsAndWebhooksAreGivenAlong(t *testing.T) {
+	a, _ := newService(t)
+	bearer := "Bearer " + token(t, nil)
+	wish := `{"room":"r","participant":"p","labels":{"tenant":"7"},"webhooks":["https://example.com/hook"]}`
+	status, answer := a.call(t, call{"POST", "/recordings/start", wish, bearer})
+	require.Equal(t, 202, status, answer)
+	require.Equal(t, map[string]any{"tenant": "7"}, answer["labels"])
+	require.Equal(t, []any{"https://example.com/hook"}, answer["webhooks"])
+	c := sent(t, a.Starts)
+	require.Equal(t, map[string]string{"tenant": "7"}, c.Labels)
+	require.Equal(t, []string{"https://example.com/hook"}, c.Webhooks)
+
+	_, found := a.call(t, call{"GET", "/recordings/" + c.Recording, "", bearer})
+	require.Equal(t, answer["labels"], found["labels"])
+}
+
 func TestFaultsAreToldByFieldAndQueueNothing(t *testing.T) {
 	a, _ := newService(t)
 	bearer := "Bearer " + token(t, nil)
@@ -69,6 +85,11 @@ func TestFaultsAreToldByFieldAndQueueNothing(t *testing.T) {
 		"control character":   {start(`{"room":"a\u0000b","participant":"p"}`), 400, "room"},
 		"invalid UTF-8":       {start("{\"room\":\"\xff\",\"participant\":\"p\"}"), 400, ""},
 		"unknown media":       {start(`{"room":"r","participant":"p","media":"x"}`), 400, "media"},
+		"labels of numbers":   {start(`{"room":"r","participant":"p","labels":{"a":1}}`), 400, "labels"},
+		"label without key":   {start(`{"room":"r","participant":"p","labels":{"":"a"}}`), 400, "labels"},
+		"webhook of anywhere": {start(`{"room":"r","participant":"p","webhooks":["x"]}`), 400, "webhooks"},
+		"webhook without TLS": {start(`{"room":"r","participant":"p","webhooks":["http://a.example"]}`), 400, "webhooks"},
+		"webhook inside":      {start(`{"room":"r","participant":"p","webhooks":["https://10.0.0.1"]}`), 400, "webhooks"},
 		"unknown track":       {start(`{"room":"r","participant":"p","track":"x"}`), 400, "track"},
 		"escaping file":       {start(`{"room":"r","participant":"p","file":"../x"}`), 400, "file"},
 		"file of a part":      {start(`{"room":"r","participant":"p","file":"x.part2"}`), 400, "file"},

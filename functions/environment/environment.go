@@ -67,12 +67,13 @@ func Handler(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		wake = (&waking{recorders: recorders, log: log}).wake
 	}
 	return api.New(api.Config{
-		Keys:       s.keys.Open(aws, log),
-		Starts:     queue.Open(aws, s.startQueue),
-		Controls:   queue.Open(aws, s.controlQueue),
-		Documents:  documents,
-		AutoRecord: s.autoRecord,
-		Wake:       wake,
-		Log:        log,
+		Keys:            s.keys.Open(aws, log),
+		Starts:          queue.Open(aws, s.startQueue),
+		Controls:        queue.Open(aws, s.controlQueue),
+		Documents:       documents,
+		AutoRecord:      s.autoRecord,
+		PrivateWebhooks: s.privateWebhooks,
+		Wake:            wake,
+		Log:             log,
 	}), nil
 }

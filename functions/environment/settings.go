@@ -20,6 +20,7 @@ type settings struct {
 	region                   string
 	cluster, service         string // of the recorders, if the service may have none; or empty
 	autoRecord               api.Rules
+	privateWebhooks          bool
 	logLevel                 logrus.Level
 }
 
@@ -53,6 +54,13 @@ func readSettings() (settings, error) {
 	var err error
 	if s.autoRecord, err = api.ParseRules(cmp.Or(os.Getenv("AUTO_RECORD"), "all")); err != nil {
 		faults = append(faults, fmt.Errorf("AUTO_RECORD %w", err))
+	}
+	switch os.Getenv("WEBHOOK_PRIVATE") {
+	case "", "off":
+	case "on":
+		s.privateWebhooks = true
+	default:
+		faults = append(faults, errors.New("WEBHOOK_PRIVATE must be on or off"))
 	}
 	s.logLevel, err = logrus.ParseLevel(cmp.Or(os.Getenv("LOG_LEVEL"), "info"))
 	if err != nil || s.logLevel < logrus.ErrorLevel || s.logLevel > logrus.DebugLevel {

@@ -122,6 +122,7 @@ func (w whereabouts) recorderUses() []use {
 		{"s3.GetObject", slices.Concat(media, journal, documents), nil},
 		{"s3.HeadObject", media, nil},
 		{"s3.PutObject", slices.Concat(media, journal, documents), nil},
+		{"s3.PutObjectTagging", media, nil},
 		{"s3.CreateMultipartUpload", media, nil},
 		{"s3.UploadPart", media, nil},
 		{"s3.UploadPartCopy", media, nil},

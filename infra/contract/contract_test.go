@@ -63,6 +63,8 @@ func TestSchemasHaveTheFieldsOfTheTypes(t *testing.T) {
 		"Part":        document.Part{},
 		"TrackReport": document.TrackReport{},
 		"Gap":         document.Gap{},
+		"Change":      document.Change{},
+		"Unrecorded":  document.Unrecorded{},
 		"Notice":      notify.Event{},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,6 +86,11 @@ func TestSchemasHaveTheFieldsOfTheTypes(t *testing.T) {
 // fieldsOf are the names of a type's fields in JSON, and of those that are never left out.
 func fieldsOf(of reflect.Type) (fields, always []string) {
 	for n := range of.NumField() {
+		if of.Field(n).Anonymous { // its fields are the type's own
+			more, also := fieldsOf(of.Field(n).Type)
+			fields, always = append(fields, more...), append(always, also...)
+			continue
+		}
 		name, options, _ := strings.Cut(of.Field(n).Tag.Get("json"), ",")
 		fields = append(fields, name)
 		if !strings.Contains(options, "omit") {

@@ -92,10 +92,10 @@ type hostNotices struct {
 const ofBeginnings = "receiver of beginnings"
 
 // Receivers implements [service.Notices].
-func (hostNotices) Receivers() []string { return []string{"receiver"} }
+func (hostNotices) Receivers(document.Recording) []string { return []string{"receiver"} }
 
 // ReceiversOfBeginnings implements [service.Notices].
-func (n hostNotices) ReceiversOfBeginnings() []string {
+func (n hostNotices) ReceiversOfBeginnings(document.Recording) []string {
 	if !n.beginnings {
 		return nil
 	}

@@ -16,6 +16,7 @@ var needs = map[string][]string{
 	"s3.ListObjectsV2":           {"s3:ListBucket"},
 	"s3.ListParts":               {"s3:ListMultipartUploadParts"},
 	"s3.PutObject":               {"s3:PutObject"},
+	"s3.PutObjectTagging":        {"s3:PutObjectTagging"},
 	"s3.UploadPart":              {"s3:PutObject"},
 	"s3.UploadPartCopy":          {"s3:PutObject"}, // and s3:GetObject of the source
 

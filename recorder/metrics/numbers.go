@@ -49,8 +49,8 @@ const completed, failed = "completed", "failed"
 var ends = [][]string{
 	{completed, "left"}, {completed, "stopped"}, {completed, "room_closed"}, {completed, "max_duration"},
 	{completed, "writing"}, {completed, "other"},
-	{failed, "not_joined"}, {failed, "no_media"}, {failed, "unrecordable"}, {failed, "unsteady"}, {failed, "given_up"},
-	{failed, "parts_failed"}, {failed, "writing"}, {failed, "other"},
+	{failed, "not_joined"}, {failed, "no_media"}, {failed, "encrypted"}, {failed, "unrecordable"}, {failed, "unsteady"},
+	{failed, "given_up"}, {failed, "parts_failed"}, {failed, "writing"}, {failed, "other"},
 }
 
 // alarming says that a recording has failed although there was something to record: that somebody was expected who did
@@ -62,6 +62,8 @@ func alarming(labels []string) bool {
 
 // Frames and packets.
 var (
+	Unrecorded = family("tracks_unrecorded_total", "Tracks that were to be recorded and could not be, by why.",
+		[]string{"reason"}, each("encrypted", "codec", "fault"), view("TracksUnrecorded", Count))
 	Frames = family("frames_total", "Frames that were written into files, by kind.",
 		[]string{"kind"}, each("audio", "video"))
 	// FramesDropped: incomplete are those that could not be put together or decoded, overlapping those that lie where

@@ -27,7 +27,8 @@ func withBus(t *testing.T) (e *Everybody, bus *events.Bus, log *test.Hook) {
 	server := httptest.NewServer(bus)
 	t.Cleanup(server.Close)
 	logger, log := test.NewNullLogger()
-	webhooks, err := New([]string{"https://x/hook"}, keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{}), logger)
+	by := keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{})
+	webhooks, err := New([]string{"https://x/hook"}, false, by, logger)
 	require.NoError(t, err)
 	return &Everybody{Webhooks: webhooks, Bus: &Bus{
 		Client: eventbridge.New(eventbridge.Options{
@@ -51,7 +52,7 @@ func received(t *testing.T, bus *events.Bus) (r document.Recording) {
 
 func TestAnEventHasTheDocument(t *testing.T) {
 	e, bus, log := withBus(t)
-	require.Len(t, e.Receivers(), 2)
+	require.Len(t, e.Receivers(ended), 2)
 	r := document.Recording{ID: "RC_1", RequestID: "request-1", Room: "room", State: document.Completed}
 	require.NoError(t, e.Deliver(t.Context(), busOfEnds, r))
 	require.Equal(t, r, received(t, bus))
@@ -78,8 +79,8 @@ func TestAnEntryThatIsRefusedIsTriedAgain(t *testing.T) {
 func TestANoticeForABusIsNotDroppedByWhoeverHasNone(t *testing.T) {
 	e, _, _ := withBus(t)
 	e.Bus = nil
-	require.Len(t, e.Receivers(), 1)
-	require.Empty(t, e.ReceiversOfBeginnings())
+	require.Len(t, e.Receivers(ended), 1)
+	require.Empty(t, e.ReceiversOfBeginnings(ended))
 	require.True(t, e.Begins(busOfBeginnings), "or its notice would wait for the end")
 	require.ErrorContains(t, e.Deliver(t.Context(), busOfEnds, ended), "EVENT_BUS")
 	require.ErrorContains(t, e.Deliver(t.Context(), busOfBeginnings, ended), "EVENT_BUS")

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"livekit-recorder/shared/document"
 )
@@ -10,8 +11,11 @@ import (
 // The event bus, as a receiver of notices: of the ends of recordings, and of their beginnings.
 const (
 	busOfEnds       = "event bus"
-	busOfBeginnings = "event bus, of beginnings"
+	busOfBeginnings = busOfEnds + ofBeginnings
 )
+
+// ofBeginnings ends the names of those who are told when a recording begins.
+const ofBeginnings = ", of beginnings"
 
 // Everybody are all those who want to be told of recordings.
 type Everybody struct {
@@ -20,8 +24,8 @@ type Everybody struct {
 }
 
 // Receivers names those who are to be told of a recording's end.
-func (e *Everybody) Receivers() []string {
-	names := e.Webhooks.Receivers()
+func (e *Everybody) Receivers(about document.Recording) []string {
+	names := e.Webhooks.Receivers(about)
 	if e.Bus != nil {
 		names = append(names, busOfEnds)
 	}
@@ -29,15 +33,20 @@ func (e *Everybody) Receivers() []string {
 }
 
 // ReceiversOfBeginnings names those who are to be told when it begins.
-func (e *Everybody) ReceiversOfBeginnings() []string {
-	if e.Bus == nil {
-		return nil
+func (e *Everybody) ReceiversOfBeginnings(about document.Recording) (names []string) {
+	if e.Webhooks.Started {
+		for _, name := range e.Webhooks.Receivers(about) {
+			names = append(names, name+ofBeginnings)
+		}
 	}
-	return []string{busOfBeginnings}
+	if e.Bus != nil {
+		names = append(names, busOfBeginnings)
+	}
+	return names
 }
 
 // Begins says whether a receiver is one of beginnings, perhaps of a recorder whose settings are others.
-func (e *Everybody) Begins(receiver string) bool { return receiver == busOfBeginnings }
+func (e *Everybody) Begins(receiver string) bool { return strings.HasSuffix(receiver, ofBeginnings) }
 
 // Deliver tells one of them. An error means that it should be tried again, perhaps by a recorder that knows the bus.
 func (e *Everybody) Deliver(ctx context.Context, receiver string, recording document.Recording) error {
@@ -47,5 +56,6 @@ func (e *Everybody) Deliver(ctx context.Context, receiver string, recording docu
 	case e.Bus == nil:
 		return errors.New("this recorder has no event bus: EVENT_BUS is not set")
 	}
+	recording.Webhooks = nil // as in notices
 	return e.Bus.Put(ctx, recording)
 }

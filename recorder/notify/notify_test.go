@@ -40,7 +40,7 @@ func receiver(t *testing.T, status int) (n *Notifier, bodies func() []string, lo
 	log = &bytes.Buffer{}
 	logger := logrus.New()
 	logger.SetOutput(log)
-	n, err := New([]string{server.URL + "/hook?token=very-secret"},
+	n, err := New([]string{server.URL + "/hook?token=very-secret"}, false,
 		keys.Fixed(keys.Key{ID: "key", Secret: strings.Repeat("secret", 6)}, keys.Key{}), logger)
 	require.NoError(t, err)
 	return n, func() []string { return all }, log
@@ -59,8 +59,8 @@ func TestWhoeverRefusesIsNotToldAgain(t *testing.T) {
 	} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			n, bodies, log := receiver(t, status)
-			require.Len(t, n.Receivers(), 1)
-			err := n.Deliver(t.Context(), n.Receivers()[0], ended)
+			require.Len(t, n.Receivers(ended), 1)
+			err := n.Deliver(t.Context(), n.Receivers(ended)[0], ended)
 			require.Equal(t, again, err != nil, "%v", err)
 			require.Len(t, bodies(), 1)
 			require.Contains(t, bodies()[0], `"event":"recording_ended"`)
@@ -79,16 +79,16 @@ func TestTheSameStateHasTheSameEventAgain(t *testing.T) {
 func TestAReceiverThatCannotBeReachedIsAnErrorWithoutItsURL(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	n, err := New([]string{"http://127.0.0.1:1/hook?token=very-secret"},
+	n, err := New([]string{"http://127.0.0.1:1/hook?token=very-secret"}, false,
 		keys.Fixed(keys.Key{ID: "key", Secret: "secret"}, keys.Key{}), log)
 	require.NoError(t, err)
-	err = n.Deliver(t.Context(), n.Receivers()[0], ended)
+	err = n.Deliver(t.Context(), n.Receivers(ended)[0], ended)
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "very-secret")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, n.Deliver(ctx, n.Receivers()[0], ended), context.Canceled)
+	require.ErrorIs(t, n.Deliver(ctx, n.Receivers(ended)[0], ended), context.Canceled)
 	require.NoError(t, n.Deliver(t.Context(), "one that was taken out of the configuration", ended))
 }
 
@@ -120,9 +120,9 @@ func TestAReceiverThatKnowsOneOfTwoKeysIsTold(t *testing.T) {
 			var out bytes.Buffer
 			log := logrus.New()
 			log.SetOutput(&out)
-			n, err := New([]string{server.URL}, keys.Fixed(current, previous), log)
+			n, err := New([]string{server.URL}, false, keys.Fixed(current, previous), log)
 			require.NoError(t, err)
-			require.NoError(t, n.Deliver(t.Context(), n.Receivers()[0], ended), "it is not tried again later")
+			require.NoError(t, n.Deliver(t.Context(), n.Receivers(ended)[0], ended), "it is not tried again later")
 			require.Equal(t, c.tries, tries)
 			require.Equal(t, c.told, told)
 			require.Equal(t, !c.told, strings.Contains(out.String(), "was refused"))

@@ -39,6 +39,23 @@ func (w *world) announcing(a *announcer, name string) *recorder {
 	return r
 }
 
+// What nobody wants to know costs nothing.
+func TestABeginningThatNobodyAwaitsIsNotTold(t *testing.T) {
+	for _, awaited := range []bool{false, true} {
+		story(t, func(t *testing.T, w *world) {
+			a, c := &announcer{}, start()
+			c.Webhooks = []string{"https://example.com/hook"}
+			one := w.announcing(a, "one")
+			one.World.Awaited = func(about document.Recording) bool { return awaited && len(about.Webhooks) == 1 }
+			h := one.record(c)
+			pass(10 * time.Second)
+			one.stop(c)
+			require.Equal(t, Done, h.within(soon).Outcome)
+			require.Equal(t, awaited, a.times.Load() == 1)
+		})
+	}
+}
+
 func TestABeginningIsToldOnceWhenItIsInTheDocument(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		a := &announcer{}

@@ -30,6 +30,7 @@ type bucket struct {
 	mu      sync.Mutex
 	objects map[string]int    // sizes of media files, by key
 	growing map[string]string // paths of those that are on their way: everything of them is in the bucket at once
+	tags    map[string]map[string]string
 	away    bool
 	pause   time.Duration // before each answer
 	silent  time.Time     // until when there is none
@@ -43,6 +44,7 @@ func newBucket(root string) *bucket {
 		Store:   &ledger.DirStore{Root: root},
 		objects: map[string]int{},
 		growing: map[string]string{},
+		tags:    map[string]map[string]string{},
 	}
 }
 
@@ -164,6 +166,14 @@ func (b *bucket) Replace(ctx context.Context, path, name, _, _ string) (recovery
 }
 
 func (b *bucket) Tidy(ctx context.Context, _ string) error { return b.call(ctx) }
+
+func (b *bucket) Tag(ctx context.Context, key string, labels map[string]string) error {
+	if err := b.call(ctx); err != nil {
+		return err
+	}
+	b.set(func(b *bucket) { b.tags[key] = labels })
+	return nil
+}
 
 func (b *bucket) Sweep(ctx context.Context) error { return b.call(ctx) }
 

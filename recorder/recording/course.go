@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
+	"livekit-recorder/recorder/metrics"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/command"
@@ -30,6 +31,13 @@ type (
 	partChanged struct {
 		n    int
 		part document.Part
+	}
+	// unrecorded is a track that cannot be recorded.
+	unrecorded document.Unrecorded
+	// described is what LiveKit says of the participant, and since when.
+	described struct {
+		profile document.Profile
+		at      time.Time
 	}
 	// partRecovered is what has become of another recorder's part.
 	partRecovered struct{ part document.Part }
@@ -226,6 +234,12 @@ func (c *course) handle(e Event) {
 			return
 		}
 		e = TooManyParts{}
+	case unrecorded:
+		c.refuse(document.Unrecorded(known))
+		return
+	case described:
+		c.papers.describe(known)
+		return
 	case partRecovered:
 		c.amend(known.part)
 		return
@@ -268,6 +282,23 @@ func (c *course) handle(e Event) {
 		c.papers.began = c.job.all.World.Now().UTC()
 	}
 	c.step(e)
+}
+
+// refuse notes a track that cannot be recorded.
+func (c *course) refuse(t document.Unrecorded) {
+	listed, news := c.papers.refuse(t)
+	if news { // else it has been said, perhaps by another recorder
+		metrics.Unrecorded.With(string(t.Reason)).Inc()
+	}
+	if !listed {
+		return
+	}
+	c.job.log.WithFields(logrus.Fields{
+		"track":  t.SID,
+		"source": t.Source,
+		"codec":  t.Codec,
+		"reason": t.Reason,
+	}).Warn("a track cannot be recorded")
 }
 
 func (c *course) step(e Event) {

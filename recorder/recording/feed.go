@@ -200,6 +200,8 @@ func (f *feed) handle(event room.Event) {
 	case room.Connected:
 		f.door.pause = rejoinPause
 		f.post(InRoom{})
+	case room.Described:
+		f.post(described{e.Profile.Bounded(), now})
 	case room.Joined:
 		f.log.WithField("session", e.Session).Info("participant is here")
 		f.post(Joined{e.Session})
@@ -209,8 +211,7 @@ func (f *feed) handle(event room.Event) {
 	case room.Closed:
 		f.closed(e)
 	case room.Unrecordable:
-		f.log.WithFields(logrus.Fields{"track": e.SID, "codec": e.MIME}).Error("this codec cannot be recorded")
-		f.post(CannotRecord{e.MIME})
+		f.post(unrecorded(e))
 	case room.TrackStarted:
 		f.composer.Begin(e.Track, now)
 	case room.TrackFrame:

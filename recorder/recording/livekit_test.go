@@ -10,6 +10,7 @@ import (
 
 	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/document"
 )
 
 const frameLength = 20 * time.Millisecond
@@ -33,7 +34,8 @@ type scene struct {
 	session string // that the participant is in; empty while they are away
 	down    bool   // LiveKit cannot be reached
 	closed  bool   // the room is closed
-	mime    string // of a track that cannot be recorded
+	profile document.Profile
+	refuses document.UnrecordedReason // why the participant's track cannot be recorded
 }
 
 func (l *livekit) set(change func(*scene)) {
@@ -85,6 +87,8 @@ func (l *livekit) TellStop(_ context.Context, name, recorder, recording string) 
 // view is one bot in the room.
 type view struct {
 	livekit *livekit
+	session string           // that was last told
+	profile document.Profile // the same
 	events  chan room.Event
 	left    chan struct{}
 	once    sync.Once
@@ -137,6 +141,10 @@ func (v *view) run() {
 			return
 		}
 		speaking = v.follow(now, speaking)
+		if now.session != "" && !now.profile.Equal(v.profile) {
+			v.profile = now.profile
+			v.say(room.Described{Profile: now.profile})
+		}
 		if speaking != nil {
 			v.say(room.TrackFrame{Track: speaking, Frame: speaking.frame()})
 		}
@@ -149,10 +157,11 @@ func (v *view) follow(now scene, speaking *voice) *voice {
 		v.say(room.TrackEnded{Track: speaking}, room.Left{})
 		speaking = nil
 	}
-	if speaking == nil && now.session != "" {
-		v.say(room.Joined{Session: now.session})
-		if now.mime != "" {
-			v.say(room.Unrecordable{SID: "TR_X", MIME: now.mime})
+	if speaking == nil && now.session != "" && (now.session != v.session || now.refuses == "") {
+		v.session = now.session
+		v.say(room.Described{Profile: now.profile}, room.Joined{Session: now.session})
+		if now.refuses != "" {
+			v.say(room.Unrecordable{SID: "TR_X", Source: "microphone", Codec: "opus", Reason: now.refuses})
 			return nil
 		}
 		speaking = &voice{session: now.session}

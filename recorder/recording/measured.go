@@ -70,15 +70,18 @@ var causes = map[string]string{
 
 // cause says in one word why a recording has ended that way. A failed one whose participant left, or was stopped, had
 // nothing to record.
-func cause(final document.Recording, reason, unrecordable string) string {
+func cause(final document.Recording, reason string) string {
 	word, known := causes[reason]
 	switch {
 	case !known:
 		word = "other"
-	case final.State == document.Completed, slices.Contains(failures, reason):
+	case final.State == document.Completed:
+	case final.Reason == string(document.UnrecordedEncrypted):
+		return "encrypted"
+	case slices.Contains(failures, reason):
 	case len(final.Parts) > 0:
 		return "parts_failed"
-	case unrecordable != "":
+	case len(final.Unrecorded) > 0:
 		return "unrecordable"
 	case reason != reasonWriting:
 		return "no_media"

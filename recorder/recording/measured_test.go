@@ -88,23 +88,32 @@ func TestWhyRecordingsEndIsOneOfFewWords(t *testing.T) {
 	part := []document.Part{{State: document.Failed, Reason: "upload failed: whatever"}}
 	completed := []document.Part{{State: document.Completed}}
 	for what, c := range map[string]struct {
-		parts                      []document.Part
-		reason, unrecordable, want string
+		parts      []document.Part
+		reason     string
+		unrecorded document.UnrecordedReason
+		want       string
 	}{
 		"the usual":         {completed, reasonLeft, "", "left"},
 		"stopped":           {completed, reasonStopped, "", "stopped"},
 		"given up":          {completed, document.ReasonGivenUp, "", "given_up"},
 		"never came":        {nil, document.ReasonNotJoined, "", "not_joined"},
 		"only listened":     {nil, reasonLeft, "", "no_media"},
-		"unknown codec":     {nil, reasonLeft, "video/x", "unrecordable"},
+		"unknown codec":     {nil, reasonLeft, document.UnrecordedCodec, "unrecordable"},
+		"encrypted":         {nil, reasonLeft, document.UnrecordedEncrypted, "encrypted"},
+		"partly encrypted":  {completed, reasonLeft, document.UnrecordedEncrypted, "left"},
+		"failed and came":   {nil, document.ReasonNotJoined, document.UnrecordedEncrypted, "encrypted"},
 		"all parts failed":  {part, reasonStopped, "", "parts_failed"},
 		"nothing written":   {nil, reasonWriting, "", "writing"},
 		"some written":      {completed, reasonWriting, "", "writing"},
 		"too many parts":    {completed, document.ReasonUnsteady, "", "unsteady"},
 		"a reason of later": {completed, "something that nobody has thought of", "", "other"},
 	} {
-		final := document.Recording{Parts: c.parts}.Concluded(c.reason, c.unrecordable)
-		word := cause(final, c.reason, c.unrecordable)
+		r := document.Recording{Parts: c.parts}
+		if c.unrecorded != "" {
+			r, _ = r.Without(document.Unrecorded{SID: "TR_1", Codec: "h265", Reason: c.unrecorded})
+		}
+		final := r.Concluded(c.reason)
+		word := cause(final, c.reason)
 		require.Equal(t, c.want, word, what)
 		before := metrics.Ended.With(string(final.State), word).Load()
 		metrics.Ended.With(string(final.State), word).Inc()

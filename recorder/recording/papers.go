@@ -53,16 +53,25 @@ const (
 
 // granted takes the document that the bucket has.
 func (p *papers) granted(r document.Recording, v ledger.Verdict) {
-	session := p.recording.Session
+	mine := p.recording
 	p.recording, p.earlier, p.hold = r, r.Parts, all
 	p.last, p.lastAt = r, time.Now() // it was written, or read, just now
 	if v == ledger.Extra {
 		p.hold = ownParts
 	}
 	p.recording.Parts = nil
-	if session != "" {
-		p.recording.Session = session
-	}
+	p.recording = p.recording.Seen(mine)
+}
+
+// describe notes what is said of the participant.
+func (p *papers) describe(d described) { p.recording = p.recording.Described(d.profile, d.at) }
+
+// refuse notes a track that cannot be recorded. It says whether the document lists it from now on, and whether it was
+// not known; of too many, some are news that is not listed.
+func (p *papers) refuse(t document.Unrecorded) (listed, news bool) {
+	before := len(p.recording.Unrecorded)
+	p.recording, news = p.recording.Without(t)
+	return len(p.recording.Unrecorded) > before, news
 }
 
 // change notes what has become of this recorder's part n.
@@ -116,7 +125,7 @@ func (p *papers) due(now document.Recording) bool {
 	}
 
 	interval := refresh(now)
-	if longGaps(now) != longGaps(p.last) {
+	if longGaps(now) != longGaps(p.last) || changes(now) != changes(p.last) {
 		interval = gapInterval
 	}
 	return len(now.Parts) > 0 && time.Since(p.lastAt) >= interval
@@ -134,6 +143,7 @@ func (p *papers) written(ok bool) {
 // were.
 func differ(a, b document.Recording) bool {
 	return a.State != b.State || a.Session != b.Session || a.Epoch != b.Epoch ||
+		len(a.Unrecorded) != len(b.Unrecorded) ||
 		!slices.EqualFunc(a.Parts, b.Parts, func(a, b document.Part) bool {
 			return a.State == b.State && a.Key == b.Key && len(a.Tracks) == len(b.Tracks)
 		})
@@ -154,6 +164,9 @@ func refresh(r document.Recording) time.Duration {
 	}
 	return soundInterval
 }
+
+// changes counts those of what is said of the participant.
+func changes(r document.Recording) int { return len(r.Changes) + r.ChangesOmitted }
 
 // longGaps counts the gaps of a second and more: should the recorder die, whoever recovers the part must know of them.
 func longGaps(r document.Recording) (n int) {

@@ -259,7 +259,7 @@ func (c *course) dismiss(reason string) {
 // so: its owner may have come no further. Whoever delivers them sees whether it had begun at all.
 func (c *course) tell() {
 	ended, noted := c.papers.recording, c.papers.noted
-	begun := c.job.all.World.TellBegun != nil && !noted.before && noted.began.IsZero()
+	begun := c.job.all.World.tellsBegun(c.job.start) && !noted.before && noted.began.IsZero()
 	c.insisting("send notices of the recording's end", func(ctx context.Context) error {
 		if begun {
 			if err := c.tellBegun(ctx, ended); err != nil {

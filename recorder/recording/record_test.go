@@ -186,18 +186,6 @@ func TestTheLongestDurationIsKept(t *testing.T) {
 	})
 }
 
-func TestACodecThatCannotBeRecordedIsNamed(t *testing.T) {
-	story(t, func(t *testing.T, w *world) {
-		w.livekit.set(func(s *scene) { s.mime = "audio/G722" })
-		one, c := w.recorder("one"), start()
-		h := one.record(c)
-		pass(10 * time.Second)
-		one.stop(c)
-		require.Equal(t, Done, h.within(soon).Outcome)
-		require.Equal(t, document.ReasonNoMedia+" (audio/G722); "+reasonStopped, w.document(c).Reason)
-	})
-}
-
 func TestADiskThatCannotBeWrittenGivesTheRecordingBack(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		one, c := w.recorder("one"), start()

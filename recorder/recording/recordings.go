@@ -51,8 +51,10 @@ type World struct {
 	Scratch   *scratch.Owned
 	// Tell sends notices of a recording's end on their way: from then on they are somebody else's care.
 	Tell func(context.Context, document.Recording) error
-	// TellBegun is the same for its beginning. It may be nil: then nobody wants to know.
+	// TellBegun is the same for its beginning. It may be nil: then nobody wants to know. Awaited says whether anybody
+	// wants to know of that recording's; nil: of every one's.
 	TellBegun func(context.Context, document.Recording) error
+	Awaited   func(document.Recording) bool
 	// Now is the time by the clock that all recorders are set by.
 	Now func() time.Time
 	Log logrus.FieldLogger

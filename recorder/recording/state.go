@@ -30,8 +30,6 @@ type State struct {
 	Ending Ending
 	// Pending is what closing still waits for.
 	Pending Pending
-	// Unrecordable is the MIME type of a track that could not be recorded.
-	Unrecordable string
 }
 
 // Recorded says that something has been recorded that nobody may drop, whatever the bucket says: frames have come, and
@@ -153,8 +151,6 @@ type (
 	Left   struct{}
 	// FirstFrame is the first frame that this recorder has received.
 	FirstFrame struct{}
-	// CannotRecord is a track with a codec that cannot be recorded.
-	CannotRecord struct{ MIME string }
 	// PartsFail says that parts could not be written, again and again. Nor could earlier owners if it is Everywhere.
 	PartsFail struct{ Everywhere bool }
 	// TooManyParts says that the participant's tracks change so often that there would be too many parts.

@@ -105,8 +105,6 @@ func (m *move) observe(e Event) {
 		m.awaitParticipant()
 	case FirstFrame:
 		m.firstFrame()
-	case CannotRecord:
-		m.state.Unrecordable = e.MIME
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/metrics"
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
 )
@@ -52,7 +53,10 @@ func (c *course) save() {
 func (c *course) saveNow(ctx context.Context, h hold, now document.Recording, own []document.Part,
 	seen sighting) error {
 	if h == ownParts {
-		_, err := c.job.documents.Amend(ctx, now, own)
+		amended, err := c.job.documents.Amend(ctx, now, own)
+		if err == nil && amended.Final() { // whoever has made it that does not know of these parts
+			c.job.all.World.Recovery.Tag(ctx, amended, own...)
+		}
 		return err
 	}
 
@@ -89,7 +93,12 @@ const tellTimeout = 3 * time.Second
 
 // tellsBegun says whether there is a beginning that nobody may have been told of.
 func (c *course) tellsBegun(seen sighting) bool {
-	return !seen.began.IsZero() && !seen.before && c.job.all.World.TellBegun != nil
+	return !seen.began.IsZero() && !seen.before && c.job.all.World.tellsBegun(c.job.start)
+}
+
+// tellsBegun says whether anybody wants to know of the beginning of what a start asks for.
+func (w *World) tellsBegun(start command.Command) bool {
+	return w.TellBegun != nil && (w.Awaited == nil || w.Awaited(document.NewRecording(start)))
 }
 
 // tellBegun sends notices of the recording's beginning on their way. The ledger is told of it behind that: whoever
@@ -109,7 +118,10 @@ func (c *course) amend(part document.Part) {
 	now := c.papers.current()
 	c.tasks.writes.post(func(ctx context.Context) {
 		err := insist(ctx, c.job.log, "amend document", func(ctx context.Context) error {
-			_, err := c.job.documents.Amend(ctx, now, []document.Part{part})
+			amended, err := c.job.documents.Amend(ctx, now, []document.Part{part})
+			if err == nil && amended.Final() {
+				c.job.all.World.Recovery.Tag(ctx, amended, part)
+			}
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
@@ -152,7 +164,7 @@ func drained(r document.Recording) document.Recording {
 
 // conclude writes the final document, and tells the ledger.
 func (c *course) conclude() {
-	now, how, unrecordable := c.papers.current(), c.state.Ending, c.state.Unrecordable
+	now, how := c.papers.current(), c.state.Ending
 	decided := c.measured.decided
 	var known []string
 	if how.Gone {
@@ -162,10 +174,11 @@ func (c *course) conclude() {
 		var closing ledger.Closing
 		var final document.Recording
 		err := insist(ctx, c.job.log, "conclude recording", func(ctx context.Context) (err error) {
-			final, err = c.job.documents.Conclude(ctx, now, how.Reason, unrecordable)
+			final, err = c.job.documents.Conclude(ctx, now, how.Reason)
 			if err != nil {
 				return err
 			}
+			c.job.all.World.Recovery.Tag(ctx, final, final.Parts...)
 			closing, err = c.job.all.World.Ledger.Close(ctx, final, known)
 			c.job.log.WithFields(logrus.Fields{
 				"state":  final.State,
@@ -176,7 +189,7 @@ func (c *course) conclude() {
 		})
 		if err == nil && closing == ledger.Closed {
 			metrics.StopToStored.Observe(time.Since(decided))
-			metrics.Ended.With(string(final.State), cause(final, how.Reason, unrecordable)).Inc()
+			metrics.Ended.With(string(final.State), cause(final, how.Reason)).Inc()
 		}
 		switch {
 		case errors.Is(err, document.ErrUnfinished):

@@ -93,6 +93,7 @@ func (r *Recovery) unlisted(ctx context.Context, recording document.Recording, e
 		if recording, err = r.Documents.Amend(ctx, recording, []document.Part{part}); err != nil {
 			return recording, fmt.Errorf("amend document: %w", err)
 		}
+		r.Tag(ctx, recording, part)
 	}
 	return recording, nil
 }
@@ -158,9 +159,11 @@ func (r *Recovery) file(ctx context.Context, d scratch.Directory, note scratch.N
 		began := written.Add(-time.Duration(part.Duration * float64(time.Second))).UTC()
 		part.StartedAt = &began
 	}
-	if _, err := r.Documents.Amend(ctx, recording, []document.Part{part}); err != nil {
+	amended, err := r.Documents.Amend(ctx, recording, []document.Part{part})
+	if err != nil {
 		return fmt.Errorf("amend document: %w", err)
 	}
+	r.Tag(ctx, amended, part)
 	r.Log.WithFields(logrus.Fields{"key": part.Key, "bytes": part.Size}).
 		Info("file that was left on the disk is stored")
 	metrics.PartsRecovered.With("recovered").Inc()

@@ -96,7 +96,7 @@ func TestARecordingThatWasOverIsSentToBeClosedAgain(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()
 		r := s.claimed(t, c, "owner")
-		_, err := s.Documents.Conclude(t.Context(), r, "left", "")
+		_, err := s.Documents.Conclude(t.Context(), r, "left")
 		require.NoError(t, err)
 		_, err = s.Ledger.Close(t.Context(), r, nil)
 		require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestReceiversAreToldOfALatePart(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()
 		r := s.claimed(t, c, "dead")
-		_, err := s.Documents.Conclude(t.Context(), r, "left", "")
+		_, err := s.Documents.Conclude(t.Context(), r, "left")
 		require.NoError(t, err)
 		s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1}, "part1.webm", "part2.webm")
 
@@ -149,7 +149,7 @@ func TestWhatIsLeftToDoBehindTheStoringOfAFileIsDoneLater(t *testing.T) {
 	running(t, func(t *testing.T, s *site) {
 		c := start()
 		r := s.claimed(t, c, "dead")
-		_, err := s.Documents.Conclude(t.Context(), r, "left", "")
+		_, err := s.Documents.Conclude(t.Context(), r, "left")
 		require.NoError(t, err)
 		s.unsent = true
 		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1}, "part1.webm")
@@ -187,7 +187,7 @@ func TestAFileThatIsNotTheOneThatItsDocumentSpeaksOfIsLookedAtAgain(t *testing.T
 		}
 		r, err := s.Documents.Amend(t.Context(), r, []document.Part{part})
 		require.NoError(t, err)
-		_, err = s.Documents.Conclude(t.Context(), r, "left", "")
+		_, err = s.Documents.Conclude(t.Context(), r, "left")
 		require.NoError(t, err)
 		s.bucket.objects[part.Key] = "media"
 		d := s.leave(t, scratch.Note{Start: c, File: "a/name", Epoch: 1})

@@ -32,6 +32,7 @@ var errAway = errors.New("the bucket is away")
 // bucket keeps media files in memory. What recorders had uploaded of a file before they disappeared becomes a file when
 // it is recovered.
 type bucket struct {
+	tags     map[string]map[string]string // of files, by key
 	mu       sync.Mutex
 	objects  map[string]string // by key
 	begun    map[string]string
@@ -110,6 +111,16 @@ func (b *bucket) Read(_ context.Context, name, tag string, p []byte, offset int6
 func (b *bucket) Replace(_ context.Context, path, name, _, tag string) (Replacement, error) {
 	r := &replacement{bucket: b, path: path, key: b.Key(name), tag: tag}
 	return r, b.call("begin", func() error { return r.check() })
+}
+
+func (b *bucket) Tag(_ context.Context, key string, labels map[string]string) error {
+	return b.call("tag", func() error {
+		if b.tags == nil {
+			b.tags = map[string]map[string]string{}
+		}
+		b.tags[key] = labels
+		return nil
+	})
 }
 
 func (b *bucket) Sweep(context.Context) error { return nil }

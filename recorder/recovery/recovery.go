@@ -48,6 +48,8 @@ type Storage interface {
 	Replace(ctx context.Context, path, name, container, tag string) (Replacement, error)
 	// Tidy throws away what repairs that were cut off have left beside a file.
 	Tidy(ctx context.Context, name string) error
+	// Tag gives the file with that key labels. [upload.ErrNotTagged] says that it cannot be done.
+	Tag(ctx context.Context, key string, labels map[string]string) error
 	// Sweep removes what recorders that are gone have left, and nobody will come across.
 	Sweep(ctx context.Context) error
 }

@@ -4,15 +4,18 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v3"
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/sockets"
+	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/keys"
 )
 
@@ -151,10 +154,12 @@ func (b *bot) trackCallbacks(reconcile func()) lksdk.ParticipantCallback {
 		}
 	}
 	return lksdk.ParticipantCallback{
-		OnTrackPublished:   func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
-		OnTrackUnpublished: func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
-		OnTrackMuted:       muted(true),
-		OnTrackUnmuted:     muted(false),
+		OnTrackPublished:    func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
+		OnTrackUnpublished:  func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { reconcile() },
+		OnMetadataChanged:   func(string, lksdk.Participant) { reconcile() },
+		OnAttributesChanged: func(map[string]string, lksdk.Participant) { reconcile() },
+		OnTrackMuted:        muted(true),
+		OnTrackUnmuted:      muted(false),
 		OnTrackSubscribed: func(
 			t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
 		) {
@@ -223,8 +228,12 @@ func (b *bot) reconcile() {
 		if rp == nil {
 			continue
 		}
-		for _, pub := range b.choose(rp, f) {
+
+		all := offer(rp, f)
+		for _, pub := range all {
 			wanted[pub.SID()] = true
+		}
+		for _, pub := range b.choose(all, f) {
 			b.want(pub, f)
 		}
 	}
@@ -245,9 +254,27 @@ func (b *bot) tellPresence(f *Following, rp *lksdk.RemoteParticipant) {
 	case rp == nil && f.session != "":
 		f.session = ""
 		f.send(Left{})
-	case rp != nil && rp.SID() != f.session:
+	case rp == nil:
+	case rp.SID() != f.session:
+		b.describe(f, rp)
 		f.session = rp.SID()
 		f.send(Joined{Session: f.session})
+	default:
+		b.describe(f, rp)
+	}
+}
+
+// describe tells a follower what is said of the participant, when that is news.
+func (b *bot) describe(f *Following, rp *lksdk.RemoteParticipant) {
+	now := document.Profile{
+		Name:       rp.Name(),
+		Kind:       strings.ToLower(livekit.ParticipantInfo_Kind(rp.Kind()).String()),
+		Attributes: rp.Attributes(),
+		Metadata:   rp.Metadata(),
+	}
+	if !now.Equal(f.profile) {
+		f.profile = now
+		f.send(Described{now})
 	}
 }
 
@@ -264,7 +291,7 @@ func (b *bot) remove(f *Following) {
 			continue
 		}
 		delete(b.tracks.requested, sid)
-		b.unsubscribe(feed)
+		b.unsubscribe(feed.publication)
 	}
 }
 

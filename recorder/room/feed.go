@@ -20,7 +20,7 @@ import (
 type feed struct {
 	identity    string // whose it is
 	track       *received
-	receiver    *track.Receiver // nil if the codec cannot be recorded
+	receiver    *track.Receiver
 	publication publication
 	log         logrus.FieldLogger
 	ctx         context.Context
@@ -47,14 +47,9 @@ func newFeedOf(pub publication, identity string, log logrus.FieldLogger) *feed {
 	return f
 }
 
-func newFeed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
+func newFeed(t *webrtc.TrackRemote, codec track.Codec, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant,
 	base *track.Timebase, log logrus.FieldLogger) *feed {
 	f := newFeedOf(pub, rp.Identity(), log.WithField("codec", t.Codec().MimeType))
-	codec, ok := track.CodecOf(t.Codec().MimeType)
-	if !ok {
-		return f
-	}
-
 	f.receiver = &track.Receiver{
 		Codec:           codec,
 		Source:          newRemote(t, gathering(pub)),

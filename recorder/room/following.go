@@ -11,6 +11,7 @@ import (
 	"livekit-recorder/recorder/guard"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/document"
 )
 
 // Interest says whom to follow, and which of their tracks.
@@ -52,6 +53,9 @@ type Connected struct{}
 // Joined says that the participant is in the room, in the session with that SID. It comes again when the SID changes.
 type Joined struct{ Session string }
 
+// Described is what LiveKit says of the participant. It comes before [Joined], and again when that changes.
+type Described struct{ Profile document.Profile }
+
 // Left says that the participant has gone.
 type Left struct{}
 
@@ -74,8 +78,8 @@ type TrackMuted struct {
 	Muted bool
 }
 
-// Unrecordable says that a track has a codec that cannot be recorded.
-type Unrecordable struct{ SID, MIME string }
+// Unrecordable says that a track cannot be recorded, and why. Nothing comes of it, or nothing more.
+type Unrecordable document.Unrecorded
 
 // Closed says that the bot is no longer in the room, and that no more events will come. Err is nil if the room was
 // closed or the bot was put out of it.
@@ -91,9 +95,12 @@ type Following struct {
 
 	closed    chan struct{}
 	closeOnce sync.Once
-	// session is the participant's SID as last told, empty while they are away; tooMany says that they have more tracks
-	// than are received. Only the bot's goroutine touches them.
+	// session is the participant's SID as last told, empty while they are away; refused are the tracks of theirs of which
+	// it was told that they cannot be recorded; tooMany says that they have more tracks than are received. Only the bot's
+	// goroutine touches them.
 	session string
+	profile document.Profile // as last told, while they are there
+	refused map[string]bool
 	tooMany bool
 }
 
@@ -103,6 +110,7 @@ func newFollowing(interest Interest, log logrus.FieldLogger) *Following {
 		log:      log,
 		events:   make(chan Event),
 		backlog:  newBacklog(),
+		refused:  map[string]bool{},
 		closed:   make(chan struct{}),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/recorder/track"
+	"livekit-recorder/shared/document"
 )
 
 // maxFaults is how often the receiving of one track may end by a panic, before the track is given up.
@@ -20,6 +21,7 @@ type tracks struct {
 	requested map[string]time.Time // subscriptions asked for, by track SID
 	feeds     map[string]*feed     // tracks that are being received, by track SID
 	faults    map[string]int       // how often the receiving of a track has ended by a panic, by its SID
+	refused   map[string]refusal   // tracks that could not be recorded when they came, by track SID
 	timebases map[string]*timebase // by identity
 }
 
@@ -28,6 +30,7 @@ func newTracks() tracks {
 		requested: map[string]time.Time{},
 		feeds:     map[string]*feed{},
 		faults:    map[string]int{},
+		refused:   map[string]refusal{},
 		timebases: map[string]*timebase{},
 	}
 }
@@ -37,6 +40,7 @@ func newTracks() tracks {
 func (t *tracks) forget(wanted, followed map[string]bool) {
 	maps.DeleteFunc(t.requested, func(sid string, _ time.Time) bool { return !wanted[sid] })
 	maps.DeleteFunc(t.faults, func(sid string, _ int) bool { return !wanted[sid] })
+	maps.DeleteFunc(t.refused, func(sid string, _ refusal) bool { return !wanted[sid] })
 
 	received := map[string]bool{}
 	for _, feed := range t.feeds {
@@ -50,7 +54,9 @@ func (t *tracks) forget(wanted, followed map[string]bool) {
 // publication is a track as its publisher offers it.
 type publication interface {
 	SID() string
+	Source() livekit.TrackSource
 	IsMuted() bool
+	TrackInfo() *livekit.TrackInfo
 	SetSubscribed(bool) error
 	Receiver() *webrtc.RTPReceiver
 }
@@ -63,15 +69,20 @@ func (b *bot) muted(pub lksdk.TrackPublication, p lksdk.Participant, muted bool)
 	}
 }
 
-// choose returns the tracks of a participant that a follower is to get.
-func (b *bot) choose(rp *lksdk.RemoteParticipant, f *Following) []*lksdk.RemoteTrackPublication {
-	var all []*lksdk.RemoteTrackPublication
+// offer returns the tracks of a participant that a follower wants.
+func offer(rp *lksdk.RemoteParticipant, f *Following) (all []publication) {
 	for _, p := range rp.TrackPublications() {
-		if pub, ok := p.(*lksdk.RemoteTrackPublication); ok {
+		if pub, ok := p.(*lksdk.RemoteTrackPublication); ok && f.interest.wants(pub.SID(), pub.Source()) {
 			all = append(all, pub)
 		}
 	}
+	return all
+}
 
+// choose returns those that the follower is to get of the tracks that it wants. Of those that cannot be recorded, it is
+// told.
+func (b *bot) choose(all []publication, f *Following) []publication {
+	all = b.recordable(all, f)
 	chosen, omitted := choose(all, f.interest, func(sid string) bool {
 		_, asked := b.tracks.requested[sid]
 		return asked || b.tracks.feeds[sid] != nil
@@ -88,9 +99,6 @@ func (b *bot) choose(rp *lksdk.RemoteParticipant, f *Following) []*lksdk.RemoteT
 func (b *bot) want(pub publication, f *Following) {
 	if feed := b.tracks.feeds[pub.SID()]; feed != nil {
 		feed.add(f)
-		return
-	}
-	if b.tracks.faults[pub.SID()] >= maxFaults {
 		return
 	}
 	if pub.IsMuted() {
@@ -112,6 +120,10 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 	if b.closing {
 		return
 	}
+	if b.tracks.refusal(pub).reason != "" { // since it was asked for
+		b.reconcile()
+		return
+	}
 	if pub.Kind() == lksdk.TrackKindVideo {
 		if err := pub.SetVideoQuality(livekit.VideoQuality_HIGH); err != nil {
 			b.log.WithError(err).WithField("track", pub.SID()).Warn("asking for the highest layer failed")
@@ -119,22 +131,20 @@ func (b *bot) subscribed(t *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicatio
 	}
 
 	b.widen()
-	feed := newFeed(t, pub, rp, b.tracks.timebase(rp.Identity(), rp.SID()), b.log)
-	for f := range b.followings {
-		if f.interest.Identity != rp.Identity() || !f.interest.wants(pub.SID(), pub.Source()) {
-			continue
-		}
-		if feed.receiver == nil {
-			f.send(Unrecordable{SID: pub.SID(), MIME: t.Codec().MimeType})
-			continue
-		}
-		feed.add(f)
-	}
-
-	if feed.receiver == nil {
+	codec, ok := track.CodecOf(t.Codec().MimeType)
+	if !ok { // it was offered in another one, too
+		name, _ := track.Offered([]string{t.Codec().MimeType})
+		b.tracks.refused[pub.SID()] = refusal{document.UnrecordedCodec, name}
+		b.reconcile()
 		return
 	}
 
+	feed := newFeed(t, codec, pub, rp, b.tracks.timebase(rp.Identity(), rp.SID()), b.log)
+	for f := range b.followings {
+		if f.interest.Identity == rp.Identity() && f.interest.wants(pub.SID(), pub.Source()) {
+			feed.add(f)
+		}
+	}
 	b.receive(feed)
 }
 
@@ -164,7 +174,7 @@ func (b *bot) ended(f *feed) {
 // again a while later, unless that has happened too often: then the recordings are told that it cannot be recorded.
 func (b *bot) faulty(f *feed) {
 	sid := f.publication.SID()
-	b.unsubscribe(f)
+	b.unsubscribe(f.publication)
 	b.tracks.requested[sid] = time.Now()
 	b.tracks.faults[sid]++
 	if b.tracks.faults[sid] < maxFaults {
@@ -172,14 +182,15 @@ func (b *bot) faulty(f *feed) {
 	}
 
 	f.log.Error("track is given up: receiving it has failed too often")
+	b.tracks.refused[sid] = refusal{document.UnrecordedFault, f.track.codec.Name}
 	for _, to := range f.all() {
-		to.send(Unrecordable{SID: sid, MIME: f.track.codec.Name})
+		b.refuse(f.publication, to, b.tracks.refused[sid])
 	}
 }
 
-func (b *bot) unsubscribe(f *feed) {
-	if err := f.publication.SetSubscribed(false); err != nil {
-		f.log.WithError(err).Warn("unsubscribing failed")
+func (b *bot) unsubscribe(pub publication) {
+	if err := pub.SetSubscribed(false); err != nil {
+		b.log.WithError(err).WithField("track", pub.SID()).Warn("unsubscribing failed")
 	}
 }
 

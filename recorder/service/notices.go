@@ -29,12 +29,12 @@ func (r *Recorder) send(ctx context.Context, start command.Command) error {
 // tell puts the notices of a recording's end on the control queue, one for each receiver. Whichever recorder gets one
 // delivers it, so that none is lost with a recorder.
 func (r *Recorder) tell(ctx context.Context, ended document.Recording) error {
-	return r.sendNotices(ctx, ended, r.world.Notices.Receivers())
+	return r.sendNotices(ctx, ended, r.world.Notices.Receivers(ended))
 }
 
 // tellBegun does the same with those of its beginning.
 func (r *Recorder) tellBegun(ctx context.Context, begun document.Recording) error {
-	return r.sendNotices(ctx, begun, r.world.Notices.ReceiversOfBeginnings())
+	return r.sendNotices(ctx, begun, r.world.Notices.ReceiversOfBeginnings(begun))
 }
 
 // tellAll does it with all notices that there may be of a recording.

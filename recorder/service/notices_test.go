@@ -19,9 +19,9 @@ import (
 // audience are who is told of ends and of beginnings, and what they were told.
 type audience struct{ told []document.Recording }
 
-func (*audience) Receivers() []string             { return []string{"hook", "bus"} }
-func (*audience) ReceiversOfBeginnings() []string { return []string{"beginnings"} }
-func (*audience) Begins(receiver string) bool     { return receiver == "beginnings" }
+func (*audience) Receivers(document.Recording) []string             { return []string{"hook", "bus"} }
+func (*audience) ReceiversOfBeginnings(document.Recording) []string { return []string{"beginnings"} }
+func (*audience) Begins(receiver string) bool                       { return receiver == "beginnings" }
 
 func (a *audience) Deliver(_ context.Context, _ string, r document.Recording) error {
 	a.told = append(a.told, r)
@@ -88,7 +88,7 @@ func TestANoticeOfABeginningWaitsForThat(t *testing.T) {
 func TestANoticeOfABeginningThatComesLateSaysSo(t *testing.T) {
 	r, all, recording := speaker(t)
 	part := document.Part{Key: "name.webm", State: document.Completed}
-	_, err := r.documents.Conclude(t.Context(), recording.Running([]document.Part{part}), "the participant left", "")
+	_, err := r.documents.Conclude(t.Context(), recording.Running([]document.Part{part}), "the participant left")
 	require.NoError(t, err)
 	require.NoError(t, r.notify(t.Context(), command.NewNotify(recording.ID, "beginnings", time.Now())))
 	require.NoError(t, r.notify(t.Context(), command.NewNotify(recording.ID, "hook", time.Now())))
@@ -102,7 +102,7 @@ func TestANoticeOfABeginningThatComesLateSaysSo(t *testing.T) {
 // Whoever ends a recording that another one had ended before tells of its beginning, too, to be sure.
 func TestWhatNeverBeganIsNotSaidToHaveBegun(t *testing.T) {
 	r, all, recording := speaker(t)
-	_, err := r.documents.Conclude(t.Context(), recording, document.ReasonNotJoined, "")
+	_, err := r.documents.Conclude(t.Context(), recording, document.ReasonNotJoined)
 	require.NoError(t, err)
 	require.NoError(t, r.notify(t.Context(), command.NewNotify(recording.ID, "beginnings", time.Now())))
 	require.Empty(t, all.told)

@@ -51,8 +51,8 @@ type Media interface {
 // Notices tell others of recordings that have begun, or have come to their end.
 type Notices interface {
 	// Receivers names those who are to be told, ReceiversOfBeginnings those who are told when one has begun.
-	Receivers() []string
-	ReceiversOfBeginnings() []string
+	Receivers(about document.Recording) []string
+	ReceiversOfBeginnings(about document.Recording) []string
 	// Begins says whether a receiver is one of the latter, if only of another recorder's.
 	Begins(receiver string) bool
 	// Deliver tells one of them. The error says that it should be tried again.
@@ -129,8 +129,9 @@ func New(s Settings, w World) (*Recorder, error) {
 		Names:  s.Names,
 		Policy: s.Policy,
 	}
-	if len(w.Notices.ReceiversOfBeginnings()) > 0 {
-		r.Recordings.World.TellBegun = r.tellBegun
+	r.Recordings.World.TellBegun = r.tellBegun
+	r.Recordings.World.Awaited = func(about document.Recording) bool {
+		return len(w.Notices.ReceiversOfBeginnings(about)) > 0
 	}
 	r.Space = &scratch.Space{
 		Disk:      w.Disk,

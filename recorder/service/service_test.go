@@ -43,9 +43,9 @@ func (noMedia) Repair(context.Context, io.Reader, string, string) (mux.Repaired,
 // nobody wants to be told.
 type nobody struct{}
 
-func (nobody) Receivers() []string { return nil }
+func (nobody) Receivers(document.Recording) []string { return nil }
 
-func (nobody) ReceiversOfBeginnings() []string { return nil }
+func (nobody) ReceiversOfBeginnings(document.Recording) []string { return nil }
 
 func (nobody) Begins(string) bool { return false }
 

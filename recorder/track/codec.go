@@ -107,6 +107,44 @@ func CodecOf(mime string) (Codec, bool) {
 	return Codec{}, false
 }
 
+// redundant is Opus with earlier frames repeated (RFC 2198). LiveKit's server unwraps it for whoever asks for Opus.
+const redundant = "audio/red"
+
+// Offered is the name of the codec in which a track will come that its publisher offers in some, by their MIME types,
+// and whether it can be recorded. Of several, the server sends one that we take. Of none, nothing is known yet.
+func Offered(mimes []string) (name string, ok bool) {
+	for _, mime := range mimes {
+		if strings.EqualFold(mime, redundant) {
+			mime = "audio/opus"
+		}
+		if c, known := CodecOf(mime); known {
+			return c.Name, true
+		}
+	}
+	if len(mimes) == 0 {
+		return "", true
+	}
+	return nameOf(mimes[0]), false
+}
+
+// maxNameBytes bounds the name of a codec that is not in the table: publishers may call it as they like.
+const maxNameBytes = 32
+
+// nameOf makes a name of a MIME type that is not in the table.
+func nameOf(mime string) string {
+	_, name, split := strings.Cut(strings.ToLower(mime), "/")
+	if !split {
+		name = strings.ToLower(mime)
+	}
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("-+._", r) {
+			return r
+		}
+		return '_'
+	}, name)
+	return name[:min(len(name), maxNameBytes)]
+}
+
 // Config is what a container's header must say of a stream. It can change at a key frame.
 type Config struct {
 	// Private is the codec's initialisation data: OpusHead, avcC or av1C; none for VP8 and VP9.

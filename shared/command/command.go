@@ -74,6 +74,10 @@ type Command struct {
 	Media Media  `json:"media,omitempty"`
 	// File is the template of the file's name, without extension; empty means the recorder's default.
 	File string `json:"file,omitempty"`
+	// Labels are what the caller calls a recording by, and Webhooks who is to be told of it beside those who are told of
+	// all. Recorders that do not know these leave such a start to others.
+	Labels   map[string]string `json:"labels,omitempty"`
+	Webhooks []string          `json:"webhooks,omitempty"`
 	// Receiver names who is to be told, without saying where that is: recorders know.
 	Receiver string `json:"receiver,omitempty"`
 }

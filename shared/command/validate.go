@@ -74,6 +74,12 @@ func (c Command) validateStart() error {
 	if c.Track != "" && c.Media != "" && c.Media != AudioVideo {
 		return fieldError("media", "does not go with track: a track is audio or video by itself")
 	}
+	if err := ValidateLabels(c.Labels); err != nil {
+		return err
+	}
+	if err := ValidateWebhooks(c.Webhooks); err != nil {
+		return err
+	}
 	return ValidateFile(c.File)
 }
 

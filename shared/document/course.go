@@ -87,7 +87,7 @@ func (r Recording) Saved(there Recording) (Recording, error) {
 		return there, ErrSuperseded
 	}
 	r.Parts = merged(r.Parts, there.Parts)
-	return r, nil
+	return r.missed(there), nil
 }
 
 // Amended returns a document with what became of parts that are not its owner's, or not any more. To a final document,
@@ -102,7 +102,7 @@ func (r Recording) Amended(parts []Part) Recording {
 
 	r.Parts = merged(parts, r.Parts, Completed)
 	if r.Final() {
-		return r.Concluded(r.Reason, "")
+		return r.Concluded(r.Reason)
 	}
 	return r
 }
@@ -114,8 +114,8 @@ func (r Recording) Dismissed(reason string) Recording {
 }
 
 // Concluded returns a document in its final state. It is completed if one of its parts is, unless the reason says
-// otherwise. Unrecordable is the MIME type of a track that could not be recorded, if there was one.
-func (r Recording) Concluded(reason, unrecordable string) Recording {
+// otherwise. Without any part, tracks that could not be recorded are what there is to say.
+func (r Recording) Concluded(reason string) Recording {
 	r.State, r.Reason, r.EndedAt = Failed, reason, nil
 	for _, part := range r.Parts {
 		if part.State == Completed && !slices.Contains(failing, reason) {
@@ -132,9 +132,9 @@ func (r Recording) Concluded(reason, unrecordable string) Recording {
 		for _, part := range r.Parts {
 			r.Reason = cmp.Or(part.Reason, r.Reason)
 		}
+	case r.refusal() != "":
+		r.Reason = r.refusal()
 	case reason == ReasonNotJoined:
-	case unrecordable != "":
-		r.Reason = ReasonNoMedia + " (" + unrecordable + "); " + reason
 	default:
 		r.Reason = ReasonNoMedia + "; " + reason
 	}

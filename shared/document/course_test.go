@@ -35,33 +35,35 @@ func sized(part Part, size int64) Part {
 func TestARecordingEndsWithWhatItsPartsHaveCome(t *testing.T) {
 	failed := because(lasting("a", Failed, 0, 0), "ffmpeg died")
 	for _, c := range []struct {
-		name                 string
-		parts                []Part
-		reason, unrecordable string
-		state                State
-		says                 string
-		ends                 *time.Time
+		name          string
+		parts         []Part
+		reason, codec string
+		state         State
+		says          string
+		ends          *time.Time
 	}{
 		{"one part is enough", []Part{failed, lasting("b", Completed, 3, 4)}, "left", "", Completed, "left", after(7)},
 		{"the end is that of the part that ends last", []Part{lasting("a", Completed, 0, 9), lasting("b", Completed, 5, 1)},
 			"left", "", Completed, "left", after(9)},
 		{"a codec that cannot be recorded is none of a recording's business that has parts",
-			[]Part{lasting("a", Completed, 0, 1)}, "left", "video/H265", Completed, "left", after(1)},
+			[]Part{lasting("a", Completed, 0, 1)}, "left", "h265", Completed, "left", after(1)},
 		{"no part came through: its reason says more", []Part{failed}, "left", "", Failed, "ffmpeg died", after(0)},
 		{"a failed part that gives no reason", []Part{lasting("a", Failed, 0, 0)}, "left", "", Failed, "left", after(0)},
 		{"parts that nobody can use", []Part{because(lasting("a", Completed, 0, 1), "the format changed")}, ReasonUnsteady,
 			"",
 			Failed, ReasonUnsteady, after(1)},
 		{"nobody came", nil, ReasonNotJoined, "", Failed, ReasonNotJoined, nil},
-		{"nobody came whose codec could be recorded", nil, "left", "video/H265", Failed,
-			ReasonNoMedia + " (video/H265); left", nil},
+		{"nobody came whose codec could be recorded", nil, "left", "h265", Failed, "codec h265", nil},
 		{"nothing was published", nil, "left", "", Failed, ReasonNoMedia + "; left", nil},
 		{"a part of which nothing was written has no end", []Part{{Key: "a", State: Failed}}, "left", "", Failed, "left",
 			nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := Recording{State: Active, EndedAt: after(1000), Parts: c.parts}
-			r := before.Concluded(c.reason, c.unrecordable)
+			if c.codec != "" {
+				before, _ = before.Without(Unrecorded{SID: "TR_1", Codec: c.codec, Reason: UnrecordedCodec})
+			}
+			r := before.Concluded(c.reason)
 			require.Equal(t, c.state, r.State)
 			require.Equal(t, c.says, r.Reason)
 			require.Equal(t, c.ends, r.EndedAt)
@@ -132,7 +134,7 @@ func TestALatePartOfAFailedRecordingMakesItCompleted(t *testing.T) {
 	failed := Recording{
 		State: Active,
 		Parts: []Part{lasting("a", Failed, 0, 5)},
-	}.Concluded("left", "")
+	}.Concluded("left")
 	require.Equal(t, Failed, failed.State)
 
 	r := failed.Amended([]Part{lasting("a", Completed, 0, 9)})
@@ -142,7 +144,7 @@ func TestALatePartOfAFailedRecordingMakesItCompleted(t *testing.T) {
 }
 
 func TestALatePartOfAnUnsteadyRecordingDoesNotMakeItCompleted(t *testing.T) {
-	unsteady := Recording{Parts: []Part{lasting("a", Completed, 0, 1)}}.Concluded(ReasonUnsteady, "")
+	unsteady := Recording{Parts: []Part{lasting("a", Completed, 0, 1)}}.Concluded(ReasonUnsteady)
 	r := unsteady.Amended([]Part{lasting("b", Completed, 2, 1)})
 	require.Equal(t, Failed, r.State)
 	require.Equal(t, ReasonUnsteady, r.Reason)
@@ -152,9 +154,9 @@ func TestALatePartOfAnUnsteadyRecordingDoesNotMakeItCompleted(t *testing.T) {
 // A recorder that has lost a recording before it received anything amends nothing.
 func TestAmendingNothingChangesNothing(t *testing.T) {
 	for _, r := range []Recording{
-		Recording{}.Concluded("left", ""),
-		Recording{}.Concluded(ReasonNotJoined, ""),
-		Recording{Parts: []Part{lasting("a", Completed, 0, 9)}}.Concluded("left", ""),
+		Recording{}.Concluded("left"),
+		Recording{}.Concluded(ReasonNotJoined),
+		Recording{Parts: []Part{lasting("a", Completed, 0, 9)}}.Concluded("left"),
 		{State: Active, Parts: []Part{lasting("a", Active, 0, 9)}},
 	} {
 		require.Equal(t, r, r.Amended(nil))
@@ -163,7 +165,7 @@ func TestAmendingNothingChangesNothing(t *testing.T) {
 
 // A recorder that has lost a recording may not know yet that it is over.
 func TestAFinalDocumentHasNoPartThatRuns(t *testing.T) {
-	final := Recording{Parts: []Part{lasting("a", Completed, 0, 9)}}.Concluded("left", "")
+	final := Recording{Parts: []Part{lasting("a", Completed, 0, 9)}}.Concluded("left")
 	require.Equal(t, final, final.Amended([]Part{lasting("b", Active, 9, 1)}))
 	require.False(t, final.Unfinished())
 	require.True(t, Recording{Parts: []Part{lasting("b", Draining, 9, 1)}}.Unfinished())

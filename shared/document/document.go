@@ -32,29 +32,41 @@ var Schema []byte
 type Recording struct {
 	ID string `json:"id"`
 	// RequestID is the id of the HTTP request that asked for it: all that is logged about it has it, as "request".
-	RequestID   string        `json:"requestId,omitempty"`
-	Room        string        `json:"room"`
-	Participant string        `json:"participant"`
-	Session     string        `json:"session,omitempty"` // the participant's SID
-	Target      string        `json:"target"`            // av, audio, video, a source, or a track SID
-	Media       command.Media `json:"media,omitempty"`
-	Track       string        `json:"track,omitempty"`
-	State       State         `json:"state"`
+	RequestID   string `json:"requestId,omitempty"`
+	Room        string `json:"room"`
+	Participant string `json:"participant"`
+	Session     string `json:"session,omitempty"` // the participant's SID
+	// Profile is what LiveKit said of the participant when a recorder first saw them; Changes are what it said later, and
+	// ChangesOmitted counts those that are not listed, beyond [MaxChanges].
+	Profile
+	Changes        []Change      `json:"changes,omitempty"`
+	ChangesOmitted int           `json:"changesOmitted,omitempty"`
+	Target         string        `json:"target"` // av, audio, video, a source, or a track SID
+	Media          command.Media `json:"media,omitempty"`
+	Track          string        `json:"track,omitempty"`
+	State          State         `json:"state"`
 	// Reason says in words why a recording failed or ended.
 	Reason      string    `json:"reason,omitempty"`
 	RequestedAt time.Time `json:"requestedAt"`
 	// StartedAt and EndedAt are the wall-clock times of the first and behind the last frame, by the publisher's clock.
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	// Labels and Webhooks are those that the caller has given. Notices and events do not have the webhooks: an address
+	// may be a secret.
+	Labels   map[string]string `json:"labels,omitempty"`
+	Webhooks []string          `json:"webhooks,omitempty"`
 	// File is the name the recording got, below S3_DIRECTORY and without extension; RequestedFile is the one it was
 	// asked to get, when that was taken already.
-	File          string    `json:"file,omitempty"`
-	RequestedFile string    `json:"requestedFile,omitempty"`
-	Bucket        string    `json:"bucket,omitempty"`
-	Recorder      string    `json:"recorder,omitempty"`
-	Epoch         int       `json:"epoch,omitempty"`
-	Parts         []Part    `json:"parts,omitempty"`
-	UpdatedAt     time.Time `json:"updatedAt"`
+	File          string `json:"file,omitempty"`
+	RequestedFile string `json:"requestedFile,omitempty"`
+	Bucket        string `json:"bucket,omitempty"`
+	Recorder      string `json:"recorder,omitempty"`
+	Epoch         int    `json:"epoch,omitempty"`
+	Parts         []Part `json:"parts,omitempty"`
+	// Unrecorded are tracks that could not be recorded; UnrecordedOmitted counts those beyond [MaxUnrecorded].
+	Unrecorded        []Unrecorded `json:"unrecorded,omitempty"`
+	UnrecordedOmitted int          `json:"unrecordedOmitted,omitempty"`
+	UpdatedAt         time.Time    `json:"updatedAt"`
 }
 
 // Part is one media file of a recording.
@@ -139,7 +151,8 @@ const MaxParts = 1000
 func NewRecording(c command.Command) Recording {
 	return Recording{
 		ID: c.Recording, RequestID: c.ID, Room: c.Room, Participant: c.Participant, Session: c.Session, Target: c.Target(),
-		Media: c.Media, Track: c.Track, State: Requested, RequestedAt: c.RequestedAt, UpdatedAt: c.RequestedAt,
+		Media: c.Media, Track: c.Track, Labels: c.Labels, Webhooks: c.Webhooks,
+		State: Requested, RequestedAt: c.RequestedAt, UpdatedAt: c.RequestedAt,
 	}
 }
 

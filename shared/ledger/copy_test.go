@@ -36,7 +36,7 @@ func TestWhoWritesADocumentAgainDoesNotReadIt(t *testing.T) {
 	for range 3 {
 		require.NoError(t, d.Save(t.Context(), holding(r, document.Active, "file.webm")))
 	}
-	final, err := d.Conclude(t.Context(), holding(r, document.Completed, "file.webm"), "stopped", "")
+	final, err := d.Conclude(t.Context(), holding(r, document.Completed, "file.webm"), "stopped")
 	require.NoError(t, err)
 	require.Equal(t, gets, store.gets)
 	require.Equal(t, document.Completed, final.State)
@@ -109,7 +109,7 @@ func TestWhatIsRememberedDecidesNothing(t *testing.T) {
 	_, err := Documents{Store: store}.Amend(t.Context(), r, holding(r, document.Completed, "file.webm").Parts)
 	require.NoError(t, err)
 
-	_, err = d.Conclude(t.Context(), two, "left", "")
+	_, err = d.Conclude(t.Context(), two, "left")
 	require.NoError(t, err)
 }
 

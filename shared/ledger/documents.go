@@ -137,14 +137,13 @@ func (d Documents) Save(ctx context.Context, r document.Recording) error {
 
 // Conclude writes the final document of a recording that its recorder owns, and returns it. [document.ErrUnfinished]
 // says that another recorder has begun a part of it that is not final.
-func (d Documents) Conclude(ctx context.Context, r document.Recording, reason,
-	unrecordable string) (document.Recording, error) {
+func (d Documents) Conclude(ctx context.Context, r document.Recording, reason string) (document.Recording, error) {
 	return d.change(ctx, r, func(there document.Recording) (document.Recording, error) {
 		saved, err := r.Saved(there)
 		if err == nil && saved.Unfinished() {
 			err = document.ErrUnfinished
 		}
-		return saved.Concluded(reason, unrecordable), err
+		return saved.Concluded(reason), err
 	})
 }
 

@@ -55,7 +55,7 @@ func TestWhatIsWrittenIsFoundWhereverTheDocumentLies(t *testing.T) {
 			require.Equal(t, []document.Part{whole}, amended.Parts)
 			require.Equal(t, amended.Parts, found(t, d, r.ID).Parts)
 
-			final, err := d.Conclude(t.Context(), r, "left", "")
+			final, err := d.Conclude(t.Context(), r, "left")
 			require.NoError(t, err)
 			require.Equal(t, document.Completed, final.State, "the amended part is in it")
 			require.Equal(t, final.Parts, found(t, d, r.ID).Parts)
@@ -70,7 +70,7 @@ func TestADocumentIsNotFinalWhileAPartRuns(t *testing.T) {
 	r := named(t, d)
 	_, err := d.Amend(t.Context(), r, []document.Part{{Key: "one", State: document.Draining}})
 	require.NoError(t, err)
-	_, err = d.Conclude(t.Context(), r, "left", "")
+	_, err = d.Conclude(t.Context(), r, "left")
 	require.ErrorIs(t, err, document.ErrUnfinished)
 	require.False(t, found(t, d, r.ID).Final())
 }
@@ -85,7 +85,7 @@ func TestAnOlderOwnerChangesNothingWhereverTheDocumentLies(t *testing.T) {
 			before := found(t, d, r.ID)
 			r.Epoch, r.State = 1, document.Active
 			require.ErrorIs(t, d.Save(t.Context(), r), document.ErrSuperseded)
-			_, err := d.Conclude(t.Context(), r, "left", "")
+			_, err := d.Conclude(t.Context(), r, "left")
 			require.ErrorIs(t, err, document.ErrSuperseded)
 			require.Equal(t, before, found(t, d, r.ID))
 		})

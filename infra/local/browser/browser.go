@@ -102,6 +102,10 @@ func pages(modules, files string) http.Handler {
 	mux.HandleFunc("/livekit-client.js", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, filepath.Join(modules, "node_modules", "livekit-client", "dist", "livekit-client.umd.js"))
 	})
+	mux.HandleFunc("/livekit-client.e2ee.js", func(w http.ResponseWriter, r *http.Request) {
+		worker := filepath.Join(modules, "node_modules", "livekit-client", "dist", "livekit-client.e2ee.worker.js")
+		http.ServeFile(w, r, worker)
+	})
 	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(files)))) // answers range requests
 	return mux
 }
@@ -174,6 +178,12 @@ func (b *Browser) Publish(ctx context.Context, name, url, token, codec, mode str
 		scalability = mode
 	}
 	return b.call(ctx, "/publisher/"+name, nil, "publish", url, token, codec, scalability)
+}
+
+// Encrypt has what a page publishes end-to-end encrypted, or not any more, by LiveKit's own client. It must be called
+// before [Browser.Publish], and may be again: then tracks are published anew.
+func (b *Browser) Encrypt(ctx context.Context, name string, encrypted bool) error {
+	return b.call(ctx, "/publisher/"+name, nil, "encrypt", encrypted)
 }
 
 // Mute mutes or unmutes the camera.

@@ -39,13 +39,19 @@ func TestRecordingsDirectoryAndCompletionWebhook(t *testing.T) {
 	pause(t, p, length)
 	stop(t, s, map[string]string{"room": "local", "participant": "alice"})
 
-	var event notify.Event
-	select {
-	case event = <-received:
-	case <-time.After(patience):
-		t.Fatalf("no completion webhook came; logs: %s", s.Work)
+	events := map[string]notify.Event{}
+	for len(events) < 2 {
+		select {
+		case e := <-received:
+			events[e.Event] = e
+		case <-time.After(patience):
+			t.Fatalf("no webhooks came but %v; logs: %s", events, s.Work)
+		}
 	}
-	require.Equal(t, "recording_ended", event.Event)
+	require.Equal(t, r.ID, events["recording_started"].Recording.ID)
+	require.Equal(t, document.Active, events["recording_started"].Recording.State)
+	event := events["recording_ended"]
+	require.Equal(t, "standard", event.Recording.Kind)
 	require.Equal(t, r.ID, event.Recording.ID)
 	require.Equal(t, document.Completed, event.Recording.State, event.Recording.Reason)
 

@@ -264,7 +264,7 @@ func (s *Stack) serviceEnv() []string {
 	return append(s.keysEnv(),
 		"AWS_ENDPOINT_URL_S3="+s.S3, "AWS_ENDPOINT_URL_SQS="+s.SQS,
 		"AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey,
-		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_EC2_METADATA_DISABLED=true", "WEBHOOK_PRIVATE=on",
 	)
 }
 
