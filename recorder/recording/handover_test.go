@@ -118,7 +118,6 @@ func TestWhoIsOvertakenWhileConcludingLeavesItToItsOwner(t *testing.T) {
 		one, c := w.recorder("one"), start()
 		h := one.record(c)
 		pass(10 * time.Second)
-		one.stop(c)
 		books, documents := &ledger.Ledger{Store: w.bucket.Store}, ledger.Documents{Store: w.bucket.Store}
 		w.bucket.reads = func(key string) error {
 			there, err := documents.ByID(t.Context(), c.Recording)
@@ -132,6 +131,7 @@ func TestWhoIsOvertakenWhileConcludingLeavesItToItsOwner(t *testing.T) {
 			}
 			return errors.Join(errAway, err)
 		}
+		one.stop(c) // now that what happens behind it is arranged: it may be over at once
 		require.Equal(t, LeftToOwner, h.within(time.Minute).Outcome)
 		require.Equal(t, "two", w.document(c).Recorder)
 		require.Empty(t, one.leaves())
