@@ -75,7 +75,7 @@ func Hour(few, many Measured, a Assumed, people int, nat bool) (lines []Line) {
 	logs := (many.LogBytes + many.LogOnce*time.Hour.Hours()/a.Call.Hours()) / float64(many.Recordings)
 
 	task := taskCPUs*vCPUHour + taskGB*gbHour + (taskDisk-freeDisk)*diskHour
-	const fleet = ((ownMetrics+insightMetrics)*metricMonth + alarmMetrics*alarmMonth) / monthHours
+	const fleet = (ownMetrics*metricMonth + alarmMetrics*alarmMonth) / monthHours
 	lines = []Line{
 		{"Fargate", task * recorders / each},
 		{"S3: PUTs", dollars(requests, Operation.Writes)},

@@ -34,12 +34,10 @@ const (
 	functionGB = 0.256
 	// filled is how much of its recordings a recorder has on average: KeepHeadroom keeps three quarters.
 	filled = 0.75
-	// ownMetrics are those that recorders log (recorder/metrics.go), without dimensions: the same for any number of
-	// recorders. insightMetrics are those of Container Insights for one cluster with one service and one task definition:
-	// not counted by anything here, but about so many by AWS's description.
-	ownMetrics, insightMetrics = 8, 30
-	// alarms are those of the scaling: two of target tracking over three metrics, and one of a step.
-	alarmMetrics = 7
+	// ownMetrics are those that recorders log (infra/METRICS.md), of all recorders of a stack together.
+	ownMetrics = 17
+	// alarmMetrics are those that the template's alarms look at: two of scaling, and those that call somebody.
+	alarmMetrics = 18
 	// warmCall is how long the function takes for a request, in seconds, as measured.
 	warmCall = 0.005
 )
