@@ -124,7 +124,7 @@ func (r *reload) told() {
 	for {
 		select {
 		case event := <-r.received:
-			if event.Recording.ID == r.first.ID {
+			if event.Event == "recording_ended" && event.Recording.ID == r.first.ID {
 				require.Equal(r.t, document.Completed, event.Recording.State)
 				return
 			}

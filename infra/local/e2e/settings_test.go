@@ -31,11 +31,14 @@ func hastyQueue(t *testing.T, s *stack.Stack) string {
 	return aws.ToString(out.QueueUrl)
 }
 
+// unaudited is for recorders with other settings than the template's: it would not allow what they call.
+func unaudited(o *stack.Options) { o.Audit = false }
+
 // A recorder with a wrong setting must not seem to be ready: whoever has set it would learn of it when somebody was not
 // recorded. It says in one line which one it is, and what to do.
 func TestRecorderWithAWrongSettingEndsAndSaysWhich(t *testing.T) {
 	t.Parallel()
-	s := ownSystem(t)
+	s := newSystem(t, unaudited)
 	var wrong []mistake
 	for name, c := range map[string]struct{ environment, setting string }{
 		"LiveKit's name":             {"LIVEKIT_URL=wss://nowhere.invalid", "LIVEKIT_URL"},
@@ -131,7 +134,7 @@ func TestRecorderWithAWrongSecretEndsAndSaysSo(t *testing.T) {
 // nothing off the queues.
 func TestCheckFindsNothingWrongAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s := ownSystem(t)
+	s := newSystem(t, unaudited)
 	start(t, s, map[string]string{"room": "r", "participant": "p"})
 
 	began := time.Now()
