@@ -161,6 +161,7 @@ func newRecorder(s settings, seen *gauges, ffmpeg mux.FFmpeg, aws aws.Config) (*
 		Scratch:       s.scratchDir,
 		ScratchLimit:  s.limits.scratchLimit,
 		MaxRecordings: s.limits.maxRecordings,
+		JoinParts:     s.limits.joinParts,
 		Hold:          s.limits.hold,
 		StopTimeout:   s.limits.stopTimeout,
 	}, service.World{
@@ -194,7 +195,7 @@ func newNotices(s settings, by *keys.Keys, aws aws.Config, log logrus.FieldLogge
 	if err != nil {
 		return nil, err
 	}
-	webhooks.Started = s.notices.started
+	webhooks.Started, webhooks.Stored = s.notices.started, s.notices.stored
 	everybody := &notify.Everybody{Webhooks: webhooks}
 	if s.notices.bus != "" {
 		everybody.Bus = &notify.Bus{Client: eventbridge.NewFromConfig(aws), Name: s.notices.bus, Log: log}

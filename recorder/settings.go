@@ -54,6 +54,7 @@ type storageSettings struct {
 
 // noticeSettings say who is told of recordings.
 type noticeSettings struct {
+	stored   bool // told before parts are joined, too
 	webhooks []string
 	started  bool   // webhooks are told of beginnings, too
 	private  bool   // recordings may have webhooks of their own that are not on the internet
@@ -75,6 +76,7 @@ type limits struct {
 	stopTimeout, hold time.Duration
 	maxRecordings     int   // 0: by the number of processors
 	scratchLimit      int64 // bytes
+	joinParts         bool
 }
 
 // reader reads variables and collects what is wrong with them, so that all of it can be said at once.
@@ -126,6 +128,19 @@ func (r *reader) duration(name string, otherwise, least time.Duration) time.Dura
 		r.fault(name, "must be a duration like 30s, 5m or 2h, at least %s", least)
 	}
 	return d
+}
+
+func (r *reader) onOff(name string, otherwise bool) bool {
+	switch os.Getenv(name) {
+	case "":
+		return otherwise
+	case "on":
+		return true
+	case "off":
+		return false
+	}
+	r.fault(name, "must be on or off")
+	return otherwise
 }
 
 func (r *reader) integer(name string, otherwise, least int) int {
@@ -213,6 +228,7 @@ func readSettings() (settings, error) {
 			hold:          r.duration("HOLD_LIMIT", worker.MaxHold, time.Second),
 			scratchLimit:  r.bytes("SCRATCH_LIMIT"),
 			maxRecordings: r.integer("MAX_RECORDINGS", 0, 1),
+			joinParts:     r.onOff("JOIN_PARTS", true),
 		},
 	}
 	s.notices.bus = os.Getenv("EVENT_BUS")
@@ -230,8 +246,12 @@ func readSettings() (settings, error) {
 	case "ended":
 	case "started,ended":
 		s.notices.started = true
+	case "stored,ended":
+		s.notices.stored = true
+	case "started,stored,ended":
+		s.notices.started, s.notices.stored = true, true
 	default:
-		r.fault("WEBHOOK_EVENTS", "must be started,ended or ended")
+		r.fault("WEBHOOK_EVENTS", "must be ended, or started,ended or stored,ended or started,stored,ended")
 	}
 	switch os.Getenv("WEBHOOK_PRIVATE") {
 	case "", "off":

@@ -9,12 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/joining"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
 	"livekit-recorder/recorder/recovery"
 	"livekit-recorder/recorder/room"
 	"livekit-recorder/recorder/scratch"
+	"livekit-recorder/recorder/service"
 	"livekit-recorder/recorder/upload"
 	"livekit-recorder/shared/ledger"
 )
@@ -42,6 +44,17 @@ func (m media) Repair(ctx context.Context, from io.Reader, repaired, container s
 	return mux.Repair(ctx, m.ffmpeg, from, repaired, container)
 }
 
+// Demux implements [service.Media].
+func (m media) Demux(ctx context.Context, file mux.Media, began func([]mux.Stream) error,
+	each func(mux.Packet) error) error {
+	return mux.Demux(ctx, m.ffmpeg, file, began, each)
+}
+
+// OpenIdle implements [service.Media].
+func (m media) OpenIdle(path string, streams []mux.Stream) (parts.File, error) {
+	return mux.OpenIdle(m.ffmpeg, path, streams)
+}
+
 // pathStyle addresses buckets by path at services that are not AWS's own, which rarely have a host name for each
 // bucket.
 func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }
@@ -51,7 +64,7 @@ func (s storageSettings) ofBucket(o *s3.Options) { o.Region = cmp.Or(s.region, o
 
 // openStorage decides where everything is kept: in the bucket, or in a local directory if there is none.
 func openStorage(s settings, recorder string, client *s3.Client, log logrus.FieldLogger) (
-	ledger.Store, recovery.Storage) {
+	ledger.Store, service.Storage) {
 	if s.storage.bucket == "" {
 		log.WithField("directory", s.storage.recordings).Info("S3_BUCKET is not set: finished files stay here")
 		return &ledger.DirStore{Root: s.storage.recordings}, directory{&upload.Directory{Root: s.storage.recordings}}
@@ -105,6 +118,10 @@ func (b bucket) Replace(ctx context.Context, path, name, container, tag string) 
 	return b.S3.Replace(ctx, path, name, container, tag)
 }
 
+func (b bucket) Create(path, name, container string, size int64) joining.Upload {
+	return b.S3.Create(path, name, container, size)
+}
+
 type directory struct{ *upload.Directory }
 
 func (d directory) Begin(_ logrus.FieldLogger, path, name, container string) parts.Upload {
@@ -127,11 +144,11 @@ func (d directory) Begun(context.Context, string) ([]string, error) { return nil
 
 func (d directory) Stored(context.Context, string) (map[string]int64, error) { return nil, nil }
 
-// Read, Replace and Tidy are never called, for nothing is ever recovered, and there is nothing to sweep.
-func (d directory) Read(context.Context, string, string, []byte, int64) error {
-	return upload.ErrNotFound
+func (d directory) Create(path, name, container string, _ int64) joining.Upload {
+	return d.Directory.Create(path, name, container)
 }
 
+// Replace and Tidy are never called, for nothing is ever recovered, and there is nothing to sweep.
 func (d directory) Replace(context.Context, string, string, string, string) (recovery.Replacement, error) {
 	return nil, upload.ErrNotFound
 }

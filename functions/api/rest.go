@@ -61,7 +61,7 @@ func (a *api) start(ctx context.Context, r request) (int, any, error) {
 	}
 	if ending := document.ReservedEnding(c.File); ending != "" {
 		return 0, nil, invalid("file", "file must not have a name that ends in %s: files of other recordings could be "+
-			"called so (reserved are .eN, .partN, .restN, .json, and media extensions but one at the very end)", ending)
+			"called so (reserved are .eN, .partN, .restN, .joinedN, .json, and media extensions but one at the end)", ending)
 	}
 	if err := who.may("room", c.Room); err != nil {
 		return 0, nil, err

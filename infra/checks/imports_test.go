@@ -38,7 +38,8 @@ func imports(t *testing.T, path string, deps bool) map[string][]string {
 // The packages of the recorder in the order in which data meets them: each imports only those further down.
 var journey = []string{
 	"recorder", "recorder/check", "recorder/health", "recorder/service", "recorder/worker", "recorder/recording",
-	"recorder/room", "recorder/recovery", "recorder/parts", "recorder/mux", "recorder/track", "recorder/upload",
+	"recorder/room", "recorder/recovery", "recorder/joining", "recorder/parts", "recorder/mux", "recorder/track",
+	"recorder/upload",
 	"recorder/scratch", "recorder/notify", "recorder/protection", "recorder/compose", "recorder/sockets",
 	"recorder/retry", "recorder/guard", "recorder/metrics",
 	"shared/keys", "shared/queue", "shared/ecs", "shared/ledger", "shared/document", "shared/command", "shared/version",

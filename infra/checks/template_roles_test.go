@@ -130,7 +130,7 @@ func (w whereabouts) recorderUses() []use {
 		{"s3.AbortMultipartUpload", media, nil},
 		{"s3.ListParts", media, nil},
 		{"s3.DeleteObjects", journal, nil},
-		{"s3.DeleteObject", journal, nil},
+		{"s3.DeleteObject", append(journal, media[0], media[1], w.prefix+"room/alice/file.ogg"), nil}, // parts, once joined
 		// By the agent of ECS, in the task's name.
 		{"ecs:UpdateTaskProtection", []string{w.task("1234")}, nil},
 		{"ecs:GetTaskProtection", []string{w.task("1234")}, nil},
@@ -207,12 +207,12 @@ func (w whereabouts) refusals() map[string][]use {
 		{"events:PutEvents", []string{"arn:aws:events:eu-central-1:123456789012:event-bus/of-others"}, nil},
 	}
 	media := []string{w.prefix + "room/alice/file.webm", w.prefix + "x.recordings/alice/file.webm"}
-	stored := append(media,
-		w.prefix+"x.journal/alice/file.mp4", w.prefix+"%2Ejournal/alice/file.mp4", w.prefix+"room/alice/file.json",
-		w.prefix+".ledger/room/alice.json", w.prefix+".recordings/id/RC_1.json")
+	documents := []string{w.prefix + "room/alice/file.json", w.prefix + "x.journal/alice/file.json",
+		w.prefix + ".ledger/room/alice.json", w.prefix + ".recordings/id/RC_1.json"}
+	stored := append(slices.Clone(media), documents...)
 	return map[string][]use{
 		"RecorderRole": append(others,
-			use{"s3:DeleteObject", stored, nil},
+			use{"s3:DeleteObject", documents, nil},
 			use{"sqs:ReceiveMessage", []string{w.deadControl}, nil},
 			use{"sqs:DeleteMessage", []string{w.deadControl}, nil},
 			use{"ecs.UpdateService", []string{w.service}, nil}),

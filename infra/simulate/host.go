@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"livekit-recorder/functions/api"
+	"livekit-recorder/recorder/joining"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
@@ -56,6 +57,7 @@ func newRecorder(m Machine) (Recorder, error) {
 		Policy:        policy,
 		Scratch:       scratchDirectory,
 		MaxRecordings: maxRecordings,
+		JoinParts:     true,
 		Hold:          m.Hold,
 		StopTimeout:   stopTimeout,
 	}, service.World{
@@ -105,6 +107,9 @@ func (n hostNotices) ReceiversOfBeginnings(document.Recording) []string {
 // Begins implements [service.Notices].
 func (hostNotices) Begins(receiver string) bool { return receiver == ofBeginnings }
 
+// ReceiversOfParts implements [service.Notices].
+func (hostNotices) ReceiversOfParts(document.Recording) []string { return nil }
+
 // Deliver implements [service.Notices].
 func (n hostNotices) Deliver(ctx context.Context, _ string, r document.Recording) error {
 	return n.tell(ctx, r)
@@ -124,6 +129,11 @@ func (m hostMedia) Open(path string, streams []mux.Stream) (parts.File, error) {
 	return m.Muxer.Open(path, streams)
 }
 
+// OpenIdle implements [service.Media].
+func (m hostMedia) OpenIdle(path string, streams []mux.Stream) (parts.File, error) {
+	return m.Muxer.Open(path, streams)
+}
+
 type hostStorage struct{ *upload.S3 }
 
 // Begin implements [recovery.Storage].
@@ -140,6 +150,11 @@ func (s hostStorage) Resume(ctx context.Context, log logrus.FieldLogger, path, n
 // Replace implements [recovery.Storage].
 func (s hostStorage) Replace(ctx context.Context, path, name, container, tag string) (recovery.Replacement, error) {
 	return s.S3.Replace(ctx, path, name, container, tag)
+}
+
+// Create implements [joining.Storage].
+func (s hostStorage) Create(path, name, container string, size int64) joining.Upload {
+	return s.S3.Create(path, name, container, size)
 }
 
 func newFunction(c Cloud) http.Handler {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"livekit-recorder/recorder/track"
 )
 
@@ -24,6 +26,7 @@ type Part struct {
 	stderr lastLines
 	done   chan error
 	mkv    *matroska
+	manner manner
 }
 
 // ContainerOf tells which container a part with these streams gets: the one of its video codec, else that of its
@@ -38,12 +41,31 @@ func ContainerOf(streams []Stream) track.Container {
 	return container
 }
 
+// manner is how a file is written: while its frames come, or of what is there already.
+type manner struct {
+	patience time.Duration // how long ffmpeg may take nothing
+	idle     bool          // at the lowest priority: the processors belong to what is being recorded
+}
+
 // Open starts ffmpeg, which writes to path. The part must be closed.
 func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
+	return open(ffmpeg, path, streams, manner{patience: WriteTimeout})
+}
+
+// OpenIdle is Open for a file of frames that have been recorded already: at the lowest priority, and with as much
+// patience. An MP4 file has no index before it is closed, but says exactly when its streams begin, for the index comes
+// last: should this be cut off, it is begun anew.
+func OpenIdle(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
+	ffmpeg.Hybrid = false
+	return open(ffmpeg, path, streams, manner{patience: repairPatience, idle: true})
+}
+
+func open(ffmpeg FFmpeg, path string, streams []Stream, how manner) (*Part, error) {
 	p := &Part{
 		Path:      path,
 		Container: ContainerOf(streams),
 		Streams:   streams,
+		manner:    how,
 		done:      make(chan error, 1),
 	}
 
@@ -58,9 +80,12 @@ func Open(ffmpeg FFmpeg, path string, streams []Stream) (*Part, error) {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
 
-	p.stdin = newBatches(&pipe{WriteCloser: stdin, patience: WriteTimeout})
+	p.stdin = newBatches(&pipe{WriteCloser: stdin, patience: how.patience})
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
+	}
+	if how.idle {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, lowest) // or it has ended, and the writing fails
 	}
 
 	go func() { p.done <- p.cmd.Wait() }() // ends with the process; Close takes the result
@@ -128,7 +153,7 @@ func decodingTimes(streams []Stream) string {
 // were written before.
 func (p *Part) Write(stream int, at time.Duration, key bool, data []byte) error {
 	err := p.mkv.write(stream, at, key, data)
-	if err == nil && key && p.Streams[stream].Codec.Kind == track.Video {
+	if err == nil && key && !p.manner.idle && p.Streams[stream].Codec.Kind == track.Video {
 		err = p.stdin.Flush()
 	}
 	if err != nil {

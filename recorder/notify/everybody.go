@@ -17,6 +17,9 @@ const (
 // ofBeginnings ends the names of those who are told when a recording begins.
 const ofBeginnings = ", of beginnings"
 
+// ofParts ends the names of those who are told before parts are joined.
+const ofParts = ", of parts"
+
 // Everybody are all those who want to be told of recordings.
 type Everybody struct {
 	Webhooks *Notifier
@@ -41,6 +44,17 @@ func (e *Everybody) ReceiversOfBeginnings(about document.Recording) (names []str
 	}
 	if e.Bus != nil {
 		names = append(names, busOfBeginnings)
+	}
+	return names
+}
+
+// ReceiversOfParts names those who are to be told before its parts are joined.
+func (e *Everybody) ReceiversOfParts(about document.Recording) (names []string) {
+	if !e.Webhooks.Stored {
+		return nil
+	}
+	for _, name := range e.Webhooks.Receivers(about) {
+		names = append(names, name+ofParts)
 	}
 	return names
 }

@@ -32,7 +32,7 @@ const (
 
 // Event is the body of a webhook.
 type Event struct {
-	Event string `json:"event"` // "recording_started" or "recording_ended"
+	Event string `json:"event"` // "recording_started", "recording_stored" or "recording_ended"
 	// ID is the same whenever the same beginning, or the same state of a recording that has ended, is told again.
 	ID        string             `json:"id"`
 	CreatedAt int64              `json:"createdAt"` // Unix time in seconds, as in LiveKit's webhooks
@@ -44,6 +44,8 @@ type Event struct {
 type Notifier struct {
 	// Started says that receivers are told of beginnings, too.
 	Started bool
+	// Stored says that they are told of recordings with several parts before these are joined, too.
+	Stored bool
 
 	urls    map[string]*url.URL // by the names of receivers
 	keys    *keys.Keys
@@ -100,6 +102,7 @@ func (n *Notifier) Receivers(about document.Recording) []string {
 func (n *Notifier) Deliver(ctx context.Context, receiver string, recording document.Recording) error {
 	log := n.log.WithFields(recording.Trace()).WithField("receiver", receiver)
 	name, begins := strings.CutSuffix(receiver, ofBeginnings)
+	name, stored := strings.CutSuffix(name, ofParts)
 	to, by := n.receiver(name, recording)
 	switch {
 	case to == nil:
@@ -120,6 +123,9 @@ func (n *Notifier) Deliver(ctx context.Context, receiver string, recording docum
 	}
 	if begins {
 		event.Event, event.ID = "recording_started", beginningID(recording)
+	}
+	if stored {
+		event.Event, event.ID = "recording_stored", event.ID+"-stored"
 	}
 	status, err := n.tell(ctx, by, to, event)
 	switch {

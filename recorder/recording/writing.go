@@ -202,6 +202,16 @@ func (c *course) conclude() {
 	})
 }
 
+// tellLate tells once more of a recording that had ended before this recorder could say what it has of it: its document
+// has changed since.
+func (c *course) tellLate(ctx context.Context, id string) error {
+	there, err := c.job.documents.ByID(ctx, id)
+	if err != nil || !there.Final() {
+		return err
+	}
+	return c.job.all.World.Tell(ctx, there)
+}
+
 // yield writes what became of this recorder's parts into the document, and finds out who goes on.
 func (c *course) yield() {
 	now, own, hold := c.papers.current(), c.papers.ours(), c.papers.hold
@@ -213,6 +223,9 @@ func (c *course) yield() {
 		err := insist(ctx, c.job.log, "save document", func(ctx context.Context) (err error) {
 			if err = c.saveNow(ctx, hold, now, own, sighting{}); err == nil {
 				standing, err = c.job.all.World.Ledger.Standing(ctx, now)
+			}
+			if err == nil && hold == ownParts && len(own) > 0 {
+				err = c.tellLate(ctx, now.ID)
 			}
 			return err
 		})

@@ -26,9 +26,69 @@ func (r *Recorder) send(ctx context.Context, start command.Command) error {
 	return r.world.Starts.Send(ctx, body)
 }
 
-// tell puts the notices of a recording's end on the control queue, one for each receiver. Whichever recorder gets one
-// delivers it, so that none is lost with a recorder.
+// tell tells everybody of a recording's end, when its parts have been joined: that, too, waits on the control queue,
+// until a recorder has room for it.
 func (r *Recorder) tell(ctx context.Context, ended document.Recording) error {
+	if !r.settings.JoinParts {
+		return r.tellNow(ctx, ended)
+	}
+	there, err := r.documents.ByID(ctx, ended.ID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return r.tellNow(ctx, ended)
+	case err != nil:
+		return fmt.Errorf("find recording: %w", err)
+	case !there.Several():
+		if err := r.joiner.Tidy(ctx, there); err != nil {
+			return err
+		}
+		return r.tellNow(ctx, there)
+	}
+
+	join := command.NewJoin(there.ID, r.world.Now())
+	join.ID = cmp.Or(there.RequestID, join.ID)
+	body, err := join.Encode()
+	if err != nil {
+		return err
+	}
+	if err := r.world.Controls.Send(ctx, body); err != nil {
+		return fmt.Errorf("queue joining of parts: %w", err)
+	}
+	return r.sendNotices(ctx, there, r.world.Notices.ReceiversOfParts(there))
+}
+
+// join joins the parts of a recording, and tells everybody of its end. With the last try it is told of as it is.
+func (r *Recorder) join(ctx context.Context, c command.Command, last bool) error {
+	log := r.world.Log.WithFields(c.Trace())
+	ended, err := r.documents.ByID(ctx, c.Recording)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		log.Warn("parts are not joined: the recording has no document")
+		return nil
+	case err != nil:
+		return fmt.Errorf("find recording: %w", err)
+	case !ended.Final() && !last:
+		return errNotFinal
+	}
+
+	if err := r.joiner.Join(ctx, ended); err != nil && !last {
+		return err
+	} else if err != nil {
+		log.WithError(err).Error("parts could not be joined, and stay as they are")
+	}
+	if len(ended.Labels) > 0 { // the file has none yet
+		joined, err := r.documents.ByID(ctx, c.Recording)
+		if err != nil {
+			return fmt.Errorf("find joined recording: %w", err)
+		}
+		r.recovery.Tag(ctx, joined, joined.Parts...)
+	}
+	return r.tellNow(ctx, ended)
+}
+
+// tellNow puts the notices of a recording's end on the control queue, one for each receiver. Whichever recorder gets
+// one delivers it, so that none is lost with a recorder.
+func (r *Recorder) tellNow(ctx context.Context, ended document.Recording) error {
 	return r.sendNotices(ctx, ended, r.world.Notices.Receivers(ended))
 }
 

@@ -21,6 +21,7 @@ type audience struct{ told []document.Recording }
 
 func (*audience) Receivers(document.Recording) []string             { return []string{"hook", "bus"} }
 func (*audience) ReceiversOfBeginnings(document.Recording) []string { return []string{"beginnings"} }
+func (*audience) ReceiversOfParts(document.Recording) []string      { return []string{"parts"} }
 func (*audience) Begins(receiver string) bool                       { return receiver == "beginnings" }
 
 func (a *audience) Deliver(_ context.Context, _ string, r document.Recording) error {
@@ -62,7 +63,7 @@ func waiting(t *testing.T, r *Recorder) map[string]command.Command {
 	for _, m := range messages {
 		c, err := command.Decode(m.Body)
 		require.NoError(t, err)
-		require.Equal(t, command.Notify, c.Action)
+		require.Equal(t, c.Receiver == "", c.Action == command.Join)
 		all[c.Receiver] = c
 		require.NoError(t, r.world.Controls.Delete(t.Context(), m))
 	}
@@ -117,4 +118,29 @@ func TestANoticeOfAnEndWaitsForThat(t *testing.T) {
 	require.Empty(t, all.told)
 	unknown := command.NewNotify("RC_unknown", "hook", time.Now())
 	require.NoError(t, r.notify(t.Context(), unknown), "nobody can wait for it")
+}
+
+// Notices of the end come when there is one file: until then, only those wait who want to know of the parts.
+func TestNoticesOfTheEndComeWhenPartsAreJoined(t *testing.T) {
+	r, _, recording := speaker(t)
+	r.settings.JoinParts = true
+	began := time.Now()
+	for _, key := range []string{"name.ogg", "name.part2.webm"} {
+		recording.Parts = append(recording.Parts, document.Part{Key: key, State: document.Completed, StartedAt: &began})
+	}
+	recording, err := r.documents.Conclude(t.Context(), recording, "left")
+	require.NoError(t, err)
+
+	require.NoError(t, r.tell(t.Context(), recording))
+	first := waiting(t, r)
+	require.Len(t, first, 2)
+	require.Equal(t, command.Notify, first["parts"].Action)
+	join := first[""]
+	require.Equal(t, command.Join, join.Action)
+	require.Equal(t, recording.ID, join.Recording)
+	require.Equal(t, "request-1", join.ID)
+
+	r.settings.JoinParts = false
+	require.NoError(t, r.tell(t.Context(), recording))
+	require.Contains(t, waiting(t, r), "hook")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"livekit-recorder/recorder/joining"
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
@@ -35,12 +36,21 @@ type Settings struct {
 	ScratchLimit int64
 	// MaxRecordings is how many recordings run at once.
 	MaxRecordings int
+	// JoinParts has the parts of recordings become one file when they have ended.
+	JoinParts bool
 	// Hold is how long a recording is held before it is handed over, StopTimeout how long closing everything may take.
 	Hold, StopTimeout time.Duration
 }
 
+// Storage is where media files are kept.
+type Storage interface {
+	recovery.Storage
+	joining.Storage
+}
+
 // Media makes media files: ffmpeg does.
 type Media interface {
+	joining.Media
 	// Open begins a file.
 	Open(path string, streams []mux.Stream) (parts.File, error)
 	// Repair copies a file that nobody has closed, as it comes, into one that has a duration and an index, and returns the
@@ -55,6 +65,8 @@ type Notices interface {
 	ReceiversOfBeginnings(about document.Recording) []string
 	// Begins says whether a receiver is one of the latter, if only of another recorder's.
 	Begins(receiver string) bool
+	// ReceiversOfParts names those who are to be told before parts are joined, too.
+	ReceiversOfParts(about document.Recording) []string
 	// Deliver tells one of them. The error says that it should be tried again.
 	Deliver(ctx context.Context, receiver string, r document.Recording) error
 }
@@ -65,7 +77,7 @@ type World struct {
 	Starts, Controls *queue.Queue
 	// Store keeps entries and documents, Storage media files.
 	Store   ledger.Store
-	Storage recovery.Storage
+	Storage Storage
 	Media   Media
 	Disk    scratch.Disk
 	Notices Notices
@@ -87,6 +99,7 @@ type Recorder struct {
 	documents ledger.Documents
 	owned     *scratch.Owned
 	recovery  *recovery.Recovery
+	joiner    *joining.Joiner
 	worker    *worker.Worker
 	ending    atomic.Bool
 }
@@ -133,6 +146,14 @@ func New(s Settings, w World) (*Recorder, error) {
 	r.Recordings.World.Awaited = func(about document.Recording) bool {
 		return len(w.Notices.ReceiversOfBeginnings(about)) > 0
 	}
+	r.joiner = &joining.Joiner{
+		Storage:   w.Storage,
+		Documents: documents,
+		Media:     w.Media,
+		Disk:      w.Disk,
+		Work:      owned.Path,
+		Log:       w.Log,
+	}
 	r.Space = &scratch.Space{
 		Disk:      w.Disk,
 		Directory: owned.Path,
@@ -151,8 +172,7 @@ func (r *Recorder) newWorker() *worker.Worker {
 		Start:         r.start,
 		GiveUp:        r.giveUp,
 		Doubt:         r.Recordings.Check,
-		Stop:          r.Recordings.Stop,
-		Notify:        r.notify,
+		Carry:         worker.Carry{Stop: r.Recordings.Stop, Notify: r.notify, Join: r.join},
 		MaxRecordings: r.settings.MaxRecordings,
 		Hold:          r.settings.Hold,
 		Ready:         r.Ready,

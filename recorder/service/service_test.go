@@ -22,7 +22,6 @@ import (
 	"livekit-recorder/recorder/mux"
 	"livekit-recorder/recorder/parts"
 	"livekit-recorder/recorder/recording"
-	"livekit-recorder/recorder/recovery"
 	"livekit-recorder/recorder/scratch"
 	"livekit-recorder/shared/document"
 	"livekit-recorder/shared/ledger"
@@ -40,6 +39,12 @@ func (noMedia) Repair(context.Context, io.Reader, string, string) (mux.Repaired,
 	return mux.Repaired{}, errNoMedia
 }
 
+func (noMedia) Demux(context.Context, mux.Media, func([]mux.Stream) error, func(mux.Packet) error) error {
+	return errNoMedia
+}
+
+func (noMedia) OpenIdle(string, []mux.Stream) (parts.File, error) { return nil, errNoMedia }
+
 // nobody wants to be told.
 type nobody struct{}
 
@@ -49,10 +54,12 @@ func (nobody) ReceiversOfBeginnings(document.Recording) []string { return nil }
 
 func (nobody) Begins(string) bool { return false }
 
+func (nobody) ReceiversOfParts(document.Recording) []string { return nil }
+
 func (nobody) Deliver(context.Context, string, document.Recording) error { return nil }
 
 // noBucket is storage that cannot be reached, in which there is nothing to be recovered.
-type noBucket struct{ recovery.Storage }
+type noBucket struct{ Storage }
 
 func (noBucket) Sweep(context.Context) error { return errors.New("no route") }
 

@@ -107,6 +107,16 @@ func CodecOf(mime string) (Codec, bool) {
 	return Codec{}, false
 }
 
+// CodecOfMatroska finds a codec by its CodecID in a Matroska stream.
+func CodecOfMatroska(id string) (Codec, bool) {
+	for _, c := range table {
+		if c.Matroska == id {
+			return c, true
+		}
+	}
+	return Codec{}, false
+}
+
 // redundant is Opus with earlier frames repeated (RFC 2198). LiveKit's server unwraps it for whoever asks for Opus.
 const redundant = "audio/red"
 

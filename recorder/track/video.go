@@ -107,14 +107,18 @@ func assembleVP9(payloads [][]byte, config *Config) ([]unit, error) {
 	}
 
 	units := make([]unit, len(layers))
+	began := false
 	for i, layer := range layers {
 		var header vp9.Header
 		if err := header.Unmarshal(layer); err != nil {
 			return nil, fmt.Errorf("read frame header: %w", err)
 		}
 		key := !header.NonKeyFrame && !header.ShowExistingFrame
+		began = began || key
 		if key {
 			config.Width, config.Height = header.Width(), header.Height()
+		} else if width, height, told := shownSize(layer); told && began { // of a higher layer
+			config.Width, config.Height = width, height
 		}
 		units[i] = unit{data: layer, key: key, early: int64(len(layers)-1-i) * layerLead}
 	}

@@ -15,8 +15,7 @@ import (
 // FILE.rest.EXT, if another recorder has made an object of a part of the file: then the whole is stored beside that
 // one. Until Finish succeeds it may be called again; after that the local file, its note and what the journal has of
 // it are gone.
-// [ErrEmpty] says that the file has no bytes, [ErrNotFound] that bytes which had been uploaded are in no object (the
-// file stays as it is), [guard.ErrPanic] that the upload is broken.
+// [ErrEmpty] says that the file has no bytes, [guard.ErrPanic] that the upload is broken.
 func (u *Upload) Finish(ctx context.Context) (name string, size int64, err error) {
 	u.while.cancel()
 	<-u.while.done
@@ -63,7 +62,7 @@ func (u *Upload) store(ctx context.Context) (*made, error) {
 	case !gone:
 		return nil, failed
 	case u.sent.released > 0:
-		return nil, fmt.Errorf("find what was uploaded of %s: %w", u.parts.key, errors.Join(ErrNotFound, failed))
+		return u.bereft(ctx)
 	}
 
 	// It was aborted, or its completion met another one's. The file is whole on the disk.

@@ -21,6 +21,8 @@ import (
 const (
 	firstOfRepair       = 2
 	behindFirstOfRepair = firstOfRepair + 1
+	// createParts is how many smallest parts go into one request of [S3.Create].
+	createParts = 3
 )
 
 // Replacement is a repaired file on its way into the place of the object that it is made of, which it replaces when it
@@ -59,6 +61,19 @@ func (s *S3) Replace(ctx context.Context, path, name, container, tag string) (*R
 		size:   max(s.least(), there.size/writeParts),
 		parts:  multipart{object: o, s3: s},
 	}, nil
+}
+
+// Create begins to store a file that will grow at path, and have about that size in bytes, as a new object. Like a
+// repair it is begun anew if it is cut off, for everything that it is made of is in the bucket.
+func (s *S3) Create(path, name, container string, size int64) *Replacement {
+	o := s.object(name, container)
+	return &Replacement{
+		s3:     s,
+		path:   path,
+		source: found{source: source{key: o.key}},
+		size:   max(createParts*s.least(), size/writeParts),
+		parts:  multipart{object: o, s3: s},
+	}
 }
 
 // PartSize is how many bytes are uploaded at once.
@@ -195,6 +210,8 @@ func (r *Replacement) Close(ctx context.Context, done bool) error {
 // replaced says whether an object has been put in place of the one with that tag already, or why it never will be.
 func replaced(there found, tag string, size int64) (bool, error) {
 	switch {
+	case tag == "": // nobody else writes there, see [S3.Create]
+		return there.there && there.size == size, nil
 	case !there.there:
 		return false, fmt.Errorf("replace %s: %w", there.key, ErrNotFound)
 	case there.tag == tag:

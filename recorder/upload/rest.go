@@ -53,6 +53,21 @@ func (u *Upload) superseded(ctx context.Context, size int64, there found, gone b
 	return stored, nil
 }
 
+// bereft stores a file of which neither the upload is there any more nor an object: that has been joined to others, or
+// somebody has removed it. What had been uploaded, and given back to the disk, is torn out.
+func (u *Upload) bereft(ctx context.Context) (*made, error) {
+	size, err := u.size()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := u.putRest(ctx, size, found{source: source{key: u.parts.key}, repaired: "gone"})
+	if err != nil {
+		return nil, err
+	}
+	u.log.WithField("rest", stored.name).Warn("what was uploaded is neither an upload nor an object: here is what is left")
+	return stored, nil
+}
+
 // Torn says of a file that is stored that it has zeros where bytes of it were that are neither on the disk any more nor
 // in an object, but in one that has been repaired. Without a repair nobody finds what is behind them.
 func (u *Upload) Torn() bool {

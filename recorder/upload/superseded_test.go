@@ -100,19 +100,33 @@ func TestRecorderThatComesBackToItsDiskDoesNotOverwriteAGoodObject(t *testing.T)
 	require.NoFileExists(t, storage.Path("dir/a/b.rest.webm"))
 }
 
-// Somebody has thrown the upload away. Zeros are no recording: the file stays on the disk.
+// Somebody has thrown the upload away, or made an object of it that has been joined to others since. What is left on
+// the disk is stored, and said to be torn: zeros are no recording.
 func TestFileWithReleasedBytesIsNeverStoredAsAWholeOne(t *testing.T) {
-	s, _, storage := bucket(t)
-	u, file := killed(t, s)
-	require.NoError(t, s.abort(t.Context(), u.parts.key, u.parts.id))
+	for _, joined := range []bool{false, true} {
+		for _, resumes := range []bool{false, true} {
+			s, _, storage := bucket(t)
+			u, file := killed(t, s)
+			if joined {
+				_, err := s.Recover(t.Context(), testName, "webm")
+				require.NoError(t, err)
+				require.NoError(t, s.Remove(t.Context(), testName))
+			}
+			require.NoError(t, s.abort(t.Context(), u.parts.key, u.parts.id))
+			if resumes {
+				var err error
+				u, err = s.Resume(t.Context(), file.Name(), testName, "webm")
+				require.NoError(t, err)
+			}
 
-	resumed, err := s.Resume(t.Context(), file.Name(), testName, "webm")
-	require.NoError(t, err)
-	for _, u := range []*Upload{u, resumed} {
-		_, _, err = u.Finish(t.Context())
-		require.ErrorIs(t, err, ErrNotFound)
-		require.NoFileExists(t, storage.Path("dir/a/b.webm"))
-		require.FileExists(t, file.Name())
+			name, size, err := u.Finish(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, restName(testName, 1), name)
+			require.EqualValues(t, len(file.content), size)
+			require.True(t, u.Torn())
+			require.NoFileExists(t, storage.Path("dir/a/b.webm"))
+			require.NoFileExists(t, file.Name())
+		}
 	}
 }
 

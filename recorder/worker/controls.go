@@ -16,6 +16,7 @@ func (w *Worker) pollControls(ctx context.Context) {
 	defer running.Wait()
 	defer metrics.Controls.End()
 	slots, notices := make(chan struct{}, maxControls), make(chan struct{}, maxNotices)
+	joins := line{make(chan struct{}, maxJoins), make(chan struct{}, 1)}
 	for {
 		metrics.Controls.Turn()
 		select {
@@ -29,17 +30,19 @@ func (w *Worker) pollControls(ctx context.Context) {
 			slots <- struct{}{}
 			running.Go(func() {
 				defer func() { <-slots }()
-				w.guarded(m, "carry out a command", func() { w.control(ctx, m, notices) })
+				w.guarded(m, "carry out a command", func() { w.control(ctx, m, notices, joins) })
 			})
 		}
 	}
 }
 
 // control carries out what is no start. Notices has an item for each that is being delivered.
-func (w *Worker) control(ctx context.Context, m queue.Message, notices chan struct{}) {
-	c, ok := w.decode(m, w.Controls, command.Stop, command.Notify)
+func (w *Worker) control(ctx context.Context, m queue.Message, notices chan struct{}, joins line) {
+	c, ok := w.decode(m, w.Controls, command.Stop, command.Notify, command.Join)
 	switch {
 	case !ok:
+	case c.Action == command.Join:
+		w.join(ctx, m, c, joins)
 	case c.Action == command.Notify:
 		w.notify(ctx, m, c, notices)
 	default:
@@ -74,14 +77,14 @@ func (w *Worker) deliver(ctx context.Context, c command.Command, notices chan st
 	defer func() { <-notices }()
 	bounded, cancel := context.WithTimeout(ctx, noticeTimeout)
 	defer cancel()
-	return w.Notify(bounded, c)
+	return w.Carry.Notify(bounded, c)
 }
 
 func (w *Worker) stop(ctx context.Context, m queue.Message, c command.Command) {
 	log := w.Log.WithFields(c.Trace())
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	if err := w.Stop(bounded, c); err != nil {
+	if err := w.Carry.Stop(bounded, c); err != nil {
 		log.WithError(err).WithField("receives", m.Receives).Error("stop failed, will be tried again")
 		w.settle(context.Background(), log, "release", func(ctx context.Context) error {
 			return w.Controls.Release(ctx, m, retryAfter(m.Receives))

@@ -50,7 +50,7 @@ func TestPanicsOverControlsHoldUpNoOthers(t *testing.T) {
 		done <- name
 		return nil
 	}
-	h.Stop, h.Notify = carryOut, carryOut
+	h.Carry.Stop, h.Carry.Notify = carryOut, carryOut
 
 	send := func(c command.Command) {
 		body, err := c.Encode()

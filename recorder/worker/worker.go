@@ -88,8 +88,8 @@ type Worker struct {
 	GiveUp func(ctx context.Context, c command.Command, dead bool) error
 	// Doubt is told about a recording whose message could not be held: somebody else may have it.
 	Doubt func(recording string)
-	// Stop does what a stop asks for, Notify tells a receiver of a recording's end.
-	Stop, Notify func(context.Context, command.Command) error
+	// Carry does what there is to do beside starts.
+	Carry Carry
 	// MaxRecordings is how many starts are held at most, not counting those that only wait for somebody.
 	MaxRecordings int
 	// Hold is how long a start is held before its recording is handed over, at most [MaxHold].
@@ -99,6 +99,15 @@ type Worker struct {
 	Log   logrus.FieldLogger
 
 	holds holds
+}
+
+// Carry does what controls ask for.
+type Carry struct {
+	// Stop does what a stop asks for, Notify tells a receiver of a recording's end.
+	Stop, Notify func(context.Context, command.Command) error
+	// Join makes one file of a recording's parts, which may take long. Last says that there is no other try: whatever
+	// cannot be done, the recording must be brought to its end.
+	Join func(ctx context.Context, c command.Command, last bool) error
 }
 
 // Run serves until ctx is done; then it gives up what runs, and returns when all of it is settled. Force ends at once

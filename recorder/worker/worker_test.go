@@ -57,7 +57,7 @@ func idleHarness(t *testing.T, maxRecordings int) *harness {
 		MaxRecordings: maxRecordings, Hold: MaxHold, Log: log,
 		Ready: func() bool { return true },
 		Doubt: func(string) {},
-		Stop:  func(context.Context, command.Command) error { return nil },
+		Carry: Carry{Stop: func(context.Context, command.Command) error { return nil }},
 		Start: func(_ context.Context, c command.Command, b *Baton) Ending {
 			h.begun <- c
 			select {
@@ -352,12 +352,12 @@ func TestNoticesAreDeliveredBesideStops(t *testing.T) {
 	h := newHarness(t, 1)
 	stopped, told := make(chan string, 1), make(chan string, 10)
 	hangs, answers := make(chan struct{}, 100), make(chan struct{})
-	h.Stop = func(_ context.Context, c command.Command) error {
+	h.Carry.Stop = func(_ context.Context, c command.Command) error {
 		stopped <- c.Room
 		return nil
 	}
 	var failures atomic.Int32
-	h.Notify = func(ctx context.Context, c command.Command) error {
+	h.Carry.Notify = func(ctx context.Context, c command.Command) error {
 		if c.Receiver == "hangs" {
 			hangs <- struct{}{}
 			select {

@@ -28,6 +28,7 @@ const (
 	Start  Action = "start"
 	Stop   Action = "stop"
 	Notify Action = "notify" // a receiver is to be told of a recording's end
+	Join   Action = "join"   // the parts of a recording that has ended are to become one file
 )
 
 // Media limits a recording of camera and microphone to one of them.
@@ -58,8 +59,8 @@ type Command struct {
 	// ID is that of the HTTP request that the command has come by, or one of its own. All that is logged about it has it.
 	ID          string    `json:"id"`
 	RequestedAt time.Time `json:"requestedAt"`
-	// Recording is the id of the recording to start, to stop, or to tell of. A stop without one stops every recording of
-	// the participant.
+	// Recording is the id of the recording to start, to stop, to join, or to tell of. A stop without one stops every
+	// recording of the participant.
 	Recording   string `json:"recording,omitempty"`
 	Room        string `json:"room,omitempty"`
 	Participant string `json:"participant,omitempty"`
@@ -116,6 +117,17 @@ func NewNotify(recording, receiver string, at time.Time) Command {
 		ID:          guid.New("CM_"),
 		Recording:   recording,
 		Receiver:    receiver,
+		RequestedAt: at.UTC(),
+	}
+}
+
+// NewJoin makes a command to join the parts of a recording that has ended.
+func NewJoin(recording string, at time.Time) Command {
+	return Command{
+		Version:     Version,
+		Action:      Join,
+		ID:          guid.New("CM_"),
+		Recording:   recording,
 		RequestedAt: at.UTC(),
 	}
 }

@@ -35,8 +35,10 @@ func (c Command) Validate() error {
 		return c.validateStop()
 	case Notify:
 		return c.validateNotify()
+	case Join:
+		return validateID(c.Recording)
 	default:
-		return fieldError("action", "is %q, allowed are start, stop and notify", c.Action)
+		return fieldError("action", "is %q, allowed are start, stop, notify and join", c.Action)
 	}
 }
 

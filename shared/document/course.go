@@ -86,7 +86,7 @@ func (r Recording) Saved(there Recording) (Recording, error) {
 	if there.Epoch > r.Epoch {
 		return there, ErrSuperseded
 	}
-	r.Parts = merged(r.Parts, there.Parts)
+	r.Parts, r.Join = merged(r.Parts, there.Parts), there.Join
 	return r.missed(there), nil
 }
 
@@ -160,7 +160,7 @@ func merged(first, second []Part, except ...State) []Part {
 			all[n] = other
 		}
 	}
-	return arranged(all)
+	return arranged(withoutJoined(all, all))
 }
 
 // arranged puts parts into the order of time, those of which it is not known when they began last, and notes by how

@@ -63,6 +63,8 @@ type Recording struct {
 	Recorder      string `json:"recorder,omitempty"`
 	Epoch         int    `json:"epoch,omitempty"`
 	Parts         []Part `json:"parts,omitempty"`
+	// Join says what has come of the joining of its parts, if it had several.
+	Join *Joining `json:"join,omitempty"`
 	// Unrecorded are tracks that could not be recorded; UnrecordedOmitted counts those beyond [MaxUnrecorded].
 	Unrecorded        []Unrecorded `json:"unrecorded,omitempty"`
 	UnrecordedOmitted int          `json:"unrecordedOmitted,omitempty"`
@@ -86,6 +88,10 @@ type Part struct {
 	// Overlap is for how many seconds, from this part's beginning on, the parts before it have the same.
 	Overlap float64       `json:"overlap,omitempty"`
 	Tracks  []TrackReport `json:"tracks"`
+	// Joined are the parts that this one was made of when the recording had ended, in order of time.
+	Joined []Joined `json:"joined,omitempty"`
+	// Separate says why this part is not in one file with those before it.
+	Separate string `json:"separate,omitempty"`
 }
 
 // Final says that nothing will change any more.
@@ -134,6 +140,8 @@ const (
 	GapLoss   GapKind = "loss"   // packets never arrived
 	GapAbsent GapKind = "absent" // the track had ended, and another one went on in its place: a device change, a reconnect
 	GapUnsent GapKind = "unsent" // nothing was sent: silence, by discontinuous transmission
+	// GapUnrecorded is between two parts that have been joined: no recorder was there, or none of this track's kind came.
+	GapUnrecorded GapKind = "unrecorded"
 )
 
 // MaxGaps bounds the list of a track's gaps in one part, and MaxAllGaps what is listed in one document: of more, each

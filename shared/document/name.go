@@ -33,7 +33,7 @@ func Join(directory, key string) string {
 
 // reserved are the endings that the service puts behind the names of recordings: those of parts (see [PartName]), of
 // what is kept beside them, of media files and of documents. Stores may not tell upper case from lower.
-var reserved = regexp.MustCompile(`(?i)\.(e[0-9]+|part[0-9]+|rest[0-9]*|webm|mp4|ogg|json)$`)
+var reserved = regexp.MustCompile(`(?i)\.(e[0-9]+|part[0-9]+|rest[0-9]*|joined[0-9]*|webm|mp4|ogg|json)$`)
 
 // ReservedEnding is the ending of a file template, or of a directory in it, that no name may have: with it, a name
 // could be that of another recording's file. It is empty if there is none. One media extension at the very end is none

@@ -92,6 +92,7 @@ func stored(file string) []string {
 				for _, rest := range []string{"", ".rest", ".rest2"} {
 					names = append(names, name+rest+"."+container)
 				}
+				names = append(names, JoinedName(file, epoch, part, container))
 			}
 		}
 	}

@@ -111,7 +111,8 @@ func FlashesIn(ctx context.Context, path, filter string) ([]time.Duration, error
 
 	// The file goes through a filter's argument: quotes and backslashes twice.
 	quote := strings.NewReplacer(`\`, `\\\\`, `'`, `\\\'`, `:`, `\\:`, `,`, `\,`, `;`, `\;`, `[`, `\[`, `]`, `\]`)
-	source := "movie=" + quote.Replace(absolute) + "," + filter + ",scale=16:16,signalstats"
+	// Pictures may begin long after the sound: how they are made up is known then only.
+	source := "movie=" + quote.Replace(absolute) + ":format_opts=analyzeduration=600000000," + filter + ",scale=16:16,signalstats"
 	out, err := run(ctx, "ffprobe", "-v", "error", "-f", "lavfi", "-i", source,
 		"-show_entries", "frame=pts_time:frame_tags=lavfi.signalstats.YAVG", "-of", "csv=p=0")
 	if err != nil {

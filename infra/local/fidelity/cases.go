@@ -3,6 +3,7 @@ package fidelity
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	lksdk "github.com/livekit/server-sdk-go/v2"
@@ -73,7 +74,7 @@ func Cases() []Case {
 			}},
 	}
 
-	return append(cases, browserCases()...)
+	return slices.Concat(cases, joinedCases(), browserCases())
 }
 
 // set is a clock that is set at a time.

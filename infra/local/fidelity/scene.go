@@ -12,7 +12,6 @@ import (
 	"livekit-recorder/infra/local/participant"
 	"livekit-recorder/infra/local/relay"
 	"livekit-recorder/infra/local/stack"
-	"livekit-recorder/shared/document"
 )
 
 // Bench is where cases are run.
@@ -42,6 +41,8 @@ type Case struct {
 	Quick bool
 	// Own cases have a system of their own, whose recorder is behind a relay.
 	Own bool
+	// Joined cases have one whose recorders join parts.
+	Joined bool
 	// Browser cases have Chromium publish.
 	Browser bool
 	Act     func(context.Context, *Scene) error
@@ -73,7 +74,11 @@ type Scene struct {
 	Truth  Truth
 	system *stack.Stack
 	// bot is the recorder's network, in systems of a case's own.
-	bot     *relay.Relay
+	bot *relay.Relay
+	// recorder is the first one there; joined says that it joins parts.
+	recorder *stack.Process
+	joined   bool
+
 	cameras []*participant.Publication
 	mu      sync.Mutex
 	undo    []func()
@@ -87,6 +92,7 @@ func (c Case) Run(ctx context.Context, b *Bench) (result Result, err error) {
 		Room:   room,
 		system: b.System,
 		Truth:  Truth{Delay: participant.EncoderDelay},
+		joined: c.Joined,
 	}
 	defer s.end()
 	if c.Own {
@@ -105,7 +111,7 @@ func (c Case) Run(ctx context.Context, b *Bench) (result Result, err error) {
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	rest := s.system.REST()
-	recording, err := rest.AwaitOf(waiting, room, identity, document.Recording.Final)
+	recording, err := rest.AwaitOf(waiting, room, identity, c.ended)
 	if err != nil {
 		return result, err
 	}
@@ -190,7 +196,7 @@ func (s *Scene) own(ctx context.Context) (err error) {
 		return err
 	}
 
-	_, err = s.system.StartRecorder(ctx, "LIVEKIT_URL="+s.bot.URL)
+	s.recorder, err = s.system.StartRecorder(ctx, s.recorderEnv()...)
 	return err
 }
 

@@ -49,7 +49,8 @@ type Options struct {
 	AutoRecord                            string
 	// Plain runs the API as a plain HTTP server, functions/server, and not as a Lambda.
 	Plain bool
-	// RecorderEnv is added to every recorder's environment.
+	// RecorderEnv is added to every recorder's environment. Parts are not joined without JOIN_PARTS=on: most tests look at
+	// what each recorder has made.
 	RecorderEnv []string
 	// Secret is what has LiveKit's API keys for the function and recorders; nil: their environment has them.
 	Secret *secrets.Server
@@ -242,7 +243,7 @@ func (s *Stack) recorderEnv(name string, env ...string) ([]string, error) {
 	return slices.Concat(deployed, s.serviceEnv(), []string{
 		appID + "recorder",
 		"FFMPEG=" + filepath.Join(s.Tools, "ffmpeg"), "SCRATCH_DIR=" + filepath.Join(s.Work, name), // the image's
-		"LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s",
+		"LOG_LEVEL=debug", "HAND_OVER_TIMEOUT=0s", "JOIN_PARTS=off",
 	}, s.RecorderEnv, env), err
 }
 
