@@ -17,7 +17,7 @@ const seenDirectory = ".reached/"
 const (
 	// lookTimeout bounds the looking for one.
 	lookTimeout = 3 * time.Second
-	// renewInterval is how often a recorder writes them again. Recordings, and these with them, may be deleted after a day.
+	// renewInterval is how often a recorder writes them again. Recordings may expire after a day, and they as well.
 	renewInterval = 12 * time.Hour
 )
 
@@ -34,7 +34,7 @@ func (s *Seen) key() string {
 	return seenDirectory + hex.EncodeToString(sum[:8]) + ".json"
 }
 
-// remember notes that it is there, anew each time: a bucket whose recordings expire deletes old notes with them. That it
+// remember notes that it is there, anew each time: a bucket whose recordings expire deletes old notes, too. That it
 // cannot be noted is not worth a word: whatever keeps it from that has a check of its own, and if another recorder was
 // faster, that has noted the same.
 func (s *Seen) remember(ctx context.Context) {
@@ -48,7 +48,7 @@ func (s *Seen) remember(ctx context.Context) {
 	}
 }
 
-// Renew does checks that remember now and then, until ctx is done, so that what they remember is never older than a day.
+// Renew does checks that remember now and then, until ctx is done, so that no note is ever older than a day.
 // What they find otherwise is told by those who need it.
 func Renew(ctx context.Context, checks []Check) {
 	var remembering []Check
