@@ -6,8 +6,10 @@ build_dir := $(CURDIR)/.tools/build
 # A child of make must get Ctrl-C itself: exec keeps the recipe's shell out of the way.
 local := exec $(build_dir)/local
 # What the programs say of themselves (`recorder -version`, and the first line of their logs), and the image's tag. Another
-# name for the version than git's: VERSION=name.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# name for the version than git's: VERSION=name. `sam deploy --guided` writes its answers into samconfig.toml, which is in
+# no program: that alone makes nothing dirty.
+dirty = $(shell git diff --quiet HEAD -- . ':!samconfig.toml' 2>/dev/null; [ $$? -ne 1 ] || echo -dirty)
+VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo unknown)$(dirty)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 stamp := -X livekit-recorder/shared/version.version=$(VERSION) -X livekit-recorder/shared/version.commit=$(COMMIT)
 

@@ -73,7 +73,8 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		return err
 	}
 	liveKitKeys := s.liveKit.keys.Open(aws, entry)
-	without, err := check.Start(ctx, checks(s, liveKitKeys, aws), entry)
+	all := checks(s, liveKitKeys, aws)
+	without, err := check.Start(ctx, all, entry)
 	if ctx.Err() != nil {
 		return nil // it was ended before it had begun
 	}
@@ -108,7 +109,7 @@ func run(ctx context.Context, log *logrus.Logger) error {
 		"maxRecordings": s.limits.maxRecordings,
 		"processors":    cpu.processors,
 	}).Info("recorder ready")
-	return serve(ctx, s, seen, server, without, aws)
+	return serve(ctx, s, seen, server, looked{all, without}, aws)
 }
 
 func loadAWS(ctx context.Context, s settings) (aws.Config, error) {
@@ -222,9 +223,12 @@ func listen(ctx context.Context, s settings, seen *gauges) (*health.Server, erro
 	return server, server.Listen(ctx)
 }
 
+// looked are the checks, and those that the recorder has started without.
+type looked struct{ all, without []check.Check }
+
 // serve works until ctx is done and everything is handed over or stored. What only watches goes on until then, and
 // tells of it to the last.
-func serve(ctx context.Context, s settings, seen *gauges, server *health.Server, without []check.Check,
+func serve(ctx context.Context, s settings, seen *gauges, server *health.Server, looked looked,
 	aws aws.Config) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -236,7 +240,8 @@ func serve(ctx context.Context, s settings, seen *gauges, server *health.Server,
 		watchers.Go(func() { newThreads(cpu.processors).Run(watching) })
 	}
 	watchers.Go(func() { pool.Probe(watching) })
-	watchers.Go(func() { check.Later(watching, without, log) })
+	watchers.Go(func() { check.Later(watching, looked.without, log) })
+	watchers.Go(func() { check.Renew(watching, looked.all) })
 	watchers.Go(func() { seen.report(watching, s.operators.stack) })
 	watchers.Go(func() { seen.overlook(watching) })
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -21,6 +22,9 @@ func (d deployment) superseded(ctx context.Context) (bool, error) {
 	task, err := readTask(ctx, d.metadata)
 	if err != nil {
 		return false, err
+	}
+	if task.ServiceName == "" {
+		return false, errors.New("ask for task metadata: they name no ServiceName, which tasks of an ECS service have")
 	}
 	service := ecs.Service{
 		Client:  awsecs.NewFromConfig(d.aws),

@@ -52,8 +52,15 @@ func TestWhoIsSuperseded(t *testing.T) {
 		})
 	}
 
+	alone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, `{"Cluster":"arn:c","Family":"stack-recorder","Revision":"7"}`)
+	}))
+	defer alone.Close()
+	_, err := deployment{metadata: alone.URL}.superseded(t.Context())
+	require.ErrorContains(t, err, "ServiceName")
+
 	nowhere := httptest.NewServer(http.NotFoundHandler())
 	defer nowhere.Close()
-	_, err := deployment{metadata: nowhere.URL}.superseded(t.Context())
+	_, err = deployment{metadata: nowhere.URL}.superseded(t.Context())
 	require.Error(t, err)
 }

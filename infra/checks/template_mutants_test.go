@@ -85,7 +85,17 @@ var mutants = []mutant{
 		"network"},
 
 	{"half on Spot without being asked", "Mappings", `"0": {OnDemand: 1, Spot: 0}`, `"0": {OnDemand: 1, Spot: 1}`, "capacity"},
-	{"all may be taken away", "RecorderService", "          Base: !Ref MinRecorders\n", "", "capacity"},
+	{"all may be taken away", "RecorderService", "Base: !If [UsesSpot, !Ref MinRecorders, !Ref AWS::NoValue]", "Base: 0",
+		"capacity"},
+	{"another minimum needs a deployment", "RecorderService", "!If [UsesSpot, !Ref MinRecorders, !Ref AWS::NoValue]",
+		"!Ref MinRecorders", "capacity"},
+	{"another share of Spot is refused", "RecorderService", `!Sub "${SpotShare}-${MinRecorders}"`,
+		`!Sub "${MinRecorders}"`, "capacity"},
+	{"every update replaces all recorders", "RecorderService", `"${SpotShare}-${MinRecorders}", "0"]`,
+		`"${SpotShare}-${MinRecorders}", !Ref RecordingsPerRecorder]`, "capacity"},
+	{"why the first deployment failed is gone", "Logs", "DeletionPolicy: Retain", "DeletionPolicy: Delete", "logs"},
+	{"the secret's key in the stack's region", "RecorderRole", `Region: !Select [3, !Split [":", !Ref LiveKitSecretArn]]`,
+		"Region: !Ref AWS::Region", "permissions"},
 	{"bills that nobody can sort", "RecorderService", "PropagateTags: SERVICE", "PropagateTags: TASK_DEFINITION", "capacity"},
 
 	// Environment and secrets.

@@ -177,11 +177,20 @@ func checkCapacity(e *examiner) {
 		name := fmt.Sprint(at(s, "CapacityProvider"))
 		weights[name] = e.between("Weight of "+name, at(s, "Weight"), 0, 1000)
 		base := any(nil)
-		if name == "FARGATE" {
+		if name == "FARGATE" && percent > 0 { // or another minimum would be another strategy
 			base = least
 		}
 		e.want("Base of "+name, at(s, "Base"), base)
 	}
+	// ECS refuses another strategy without a new deployment, so the nonce changes with it, and never without.
+	nonce := "0"
+	if percent > 0 {
+		nonce = fmt.Sprintf("%v-%v", share, least)
+	}
+	force := service["ForceNewDeployment"]
+	e.want("EnableForceNewDeployment", at(force, "EnableForceNewDeployment"), true)
+	e.want("ForceNewDeploymentNonce", at(force, "ForceNewDeploymentNonce"), nonce)
+
 	onDemand, spot := weights["FARGATE"], weights["FARGATE_SPOT"]
 	if onDemand < 1 || spot*100 != percent*(onDemand+spot) {
 		e.finding("%d of %d recorders are on Spot, not %d percent", spot, onDemand+spot, percent)

@@ -42,6 +42,7 @@ type whereabouts struct {
 	logs                   string // of the function
 	recorderLogs           string
 	key, secretKey         string // empty without keys
+	secret                 string
 	events                 string // empty without events
 	service                string
 	cluster                string
@@ -67,6 +68,7 @@ func (e *examiner) whereabouts() (w whereabouts) {
 	} else if there := ref("BucketRegion"); there != "" {
 		region = there
 	}
+	there := strings.Split(ref("LiveKitSecretArn"), ":")[3]
 	w = whereabouts{
 		bucket:       "arn:aws:s3:::" + bucket,
 		start:        arn("StartQueue"),
@@ -80,7 +82,8 @@ func (e *examiner) whereabouts() (w whereabouts) {
 		service:      ref("RecorderService"),
 		cluster:      ref("Cluster"),
 		s3:           map[string]string{"kms:ViaService": "s3." + region + ".amazonaws.com"},
-		secrets:      map[string]string{"kms:ViaService": "secretsmanager." + ref("AWS::Region") + ".amazonaws.com"},
+		secret:       ref("LiveKitSecretArn"),
+		secrets:      map[string]string{"kms:ViaService": "secretsmanager." + there + ".amazonaws.com"},
 	}
 	w.prefix = w.bucket + "/" + e.directory()
 	if bus := ref("EventBus"); bus != "none" {
@@ -170,7 +173,7 @@ func (w whereabouts) functionUses() []use {
 
 // commonUses are calls of both: for the secret, and what S3 and Secrets Manager ask KMS in their name.
 func (w whereabouts) commonUses() []use {
-	uses := []use{{"secretsmanager.GetSecretValue", []string{secretARN}, nil}}
+	uses := []use{{"secretsmanager.GetSecretValue", []string{w.secret}, nil}}
 	if w.key != "" {
 		uses = append(uses, use{"kms:Decrypt", []string{w.key}, w.s3}, use{"kms:GenerateDataKey", []string{w.key}, w.s3})
 	}
@@ -200,8 +203,8 @@ func (w whereabouts) refusals() map[string][]use {
 		{"s3:GetObject", []string{w.bucket + "-of-others/file.webm"}, nil},
 		{"sqs:SendMessage", []string{w.start + "-of-others", w.deadStart, w.deadControl}, nil},
 		{"sqs:PurgeQueue", []string{w.start}, nil},
-		{"secretsmanager:GetSecretValue", []string{strings.Replace(secretARN, "livekit", "livekit-other", 1)}, nil},
-		{"secretsmanager:PutSecretValue", []string{secretARN}, nil},
+		{"secretsmanager:GetSecretValue", []string{strings.Replace(w.secret, "livekit", "livekit-other", 1)}, nil},
+		{"secretsmanager:PutSecretValue", []string{w.secret}, nil},
 		{"kms:Decrypt", []string{keyARN, keyARN + "6"}, nil}, // but through S3 and Secrets Manager
 		{"ecs:UpdateTaskProtection", []string{"arn:aws:ecs:eu-central-1:123456789012:task/another/1234"}, nil},
 		{"events:PutEvents", []string{"arn:aws:events:eu-central-1:123456789012:event-bus/of-others"}, nil},
@@ -225,7 +228,7 @@ func (w whereabouts) refusals() map[string][]use {
 			use{"ecs.UpdateService", []string{w.service + "-of-others"}, nil}),
 		"ExecutionRole": append(others,
 			use{"s3:GetObject", stored, nil},
-			use{"secretsmanager:GetSecretValue", []string{secretARN}, nil},
+			use{"secretsmanager:GetSecretValue", []string{w.secret}, nil},
 			use{"ecr:BatchGetImage", []string{"arn:aws:ecr:eu-central-1:123456789012:repository/another"}, nil}),
 	}
 }

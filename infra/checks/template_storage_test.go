@@ -155,6 +155,10 @@ func checkLogs(e *examiner) {
 		e.want(group+": RetentionInDays", e.properties(group)["RetentionInDays"], days)
 	}
 
+	// Wrong settings are said there, by recorders of a deployment that is then rolled back.
+	e.want("Logs: DeletionPolicy", e.Resource("Logs")["DeletionPolicy"], "Retain")
+	e.want("Logs: LogGroupName", e.properties("Logs")["LogGroupName"], nil) // or the next deployment would find it taken
+
 	log := at(e.container(), "LogConfiguration")
 	e.want("LogDriver", at(log, "LogDriver"), "awslogs")
 	own, _ := e.Resolve(template.Node{"Ref": "Logs"})

@@ -150,6 +150,7 @@ func ways() map[string]map[string]string {
 			"BucketRegion":        "us-west-2",
 			"S3Directory":         "",
 			"KmsKeyArn":           keyARN,
+			"LiveKitSecretArn":    strings.Replace(secretARN, "eu-central-1", "us-east-1", 1),
 			"LiveKitSecretKeyArn": keyARN + "6",
 			"EventBus":            "none",
 			"AlarmEmail":          "ops@example.com",
@@ -170,6 +171,7 @@ func ways() map[string]map[string]string {
 			"S3Directory":   "a/b",
 			"RetentionDays": "45",
 			"RecorderSize":  "2vCPU-4GB",
+			"SpotShare":     "50",
 		}),
 	}
 }

@@ -132,6 +132,30 @@ func TestPushTakesOnlyWhatTheTasksCanRun(t *testing.T) {
 	}
 }
 
+// sam deploy --guided writes into samconfig.toml, after which the next version must still have its commit's name.
+func TestAnswersOfADeploymentMakeNoVersionDirty(t *testing.T) {
+	directory, run := released(t)
+	for _, file := range []string{"Makefile", "samconfig.toml"} {
+		require.NoError(t, os.WriteFile(filepath.Join(directory, file), []byte(source(file)), 0o644))
+	}
+	commit(t, run)
+	version := func() string {
+		said, err := run("make", "--no-print-directory", "--eval", "version:; @echo $(VERSION)", "version")
+		require.NoError(t, err, said)
+		return strings.TrimSpace(said)
+	}
+	clean := version()
+	require.Regexp(t, "^[0-9a-f]{7,}$", clean)
+
+	change := func(file string) {
+		require.NoError(t, os.WriteFile(filepath.Join(directory, file), []byte(source(file)+"\n# more\n"), 0o644))
+	}
+	change("samconfig.toml")
+	require.Equal(t, clean, version())
+	change("CHANGELOG.md")
+	require.Equal(t, clean+"-dirty", version())
+}
+
 // The start that RUNBOOK.md makes of a document is one that recorders read.
 func TestRunbookRestoresWithAStartThatRecordersRead(t *testing.T) {
 	filter := regexp.MustCompile(`(?s)jq -c '(\{version: 1, action: "start".*?\})' > start.json`).

@@ -195,6 +195,8 @@ func (d *Deployment) function(name string) func(any) (any, error) {
 		"Fn::If":        d.choose,
 		"Fn::FindInMap": d.find,
 		"Fn::Join":      d.join,
+		"Fn::Split":     d.split,
+		"Fn::Select":    d.pick,
 		"Fn::Equals":    d.equals,
 		"Fn::Not":       d.not,
 		"Fn::And":       d.both(true),

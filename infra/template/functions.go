@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -129,4 +130,33 @@ func (d *Deployment) join(argument any) (any, error) {
 		texts = append(texts, fmt.Sprint(item))
 	}
 	return strings.Join(texts, fmt.Sprint(parts[0])), nil
+}
+
+func (d *Deployment) split(argument any) (any, error) {
+	resolved, err := d.Resolve(argument)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := arguments(resolved, 2)
+	if err != nil {
+		return nil, err
+	}
+	return list(strings.Split(fmt.Sprint(parts[1]), fmt.Sprint(parts[0]))), nil
+}
+
+func (d *Deployment) pick(argument any) (any, error) {
+	resolved, err := d.Resolve(argument)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := arguments(resolved, 2)
+	if err != nil {
+		return nil, err
+	}
+	items, _ := parts[1].([]any)
+	n, err := strconv.Atoi(fmt.Sprint(parts[0]))
+	if err != nil || n < 0 || n >= len(items) {
+		return nil, fmt.Errorf("number %v of %d items, which there is not", parts[0], len(items))
+	}
+	return items[n], nil
 }

@@ -69,6 +69,7 @@ func TestFunctionsAreCalculatedAsCloudFormationDoes(t *testing.T) {
 		`{a: !Ref AWS::NoValue, b: c}`:                           Node{"b": "c"},
 		`!FindInMap [Sizes, small, Cpu]`:                         "512",
 		`!Join ["-", [a, !Ref Name]]`:                            "a-videos",
+		`!Select [1, !Split [":", "a:b:c"]]`:                     "b",
 		`!Condition Both`:                                        false,
 		`!Condition Either`:                                      true,
 	} {
@@ -91,6 +92,7 @@ func TestWhatIsNotThereIsAnError(t *testing.T) {
 		`!FindInMap [Sizes, large, Cpu]`: "nothing is mapped",
 		`!If [Unknown, a, b]`:            "condition Unknown",
 		`!If [New, a]`:                   "3 arguments",
+		`!Select [1, !Ref Subnets]`:      "number 1 of 1 items",
 	} {
 		parsed, err := Parse([]byte("value: " + text))
 		require.NoError(t, err)

@@ -20,8 +20,13 @@ import (
 	"livekit-recorder/shared/document"
 )
 
-// tidyTimeout bounds the removal of what a check has left.
-const tidyTimeout = 2 * time.Second
+const (
+	// bucketTimeout bounds the check of a bucket, which takes 17 calls one after the other: a far one that answers each
+	// after a second is well.
+	bucketTimeout = 20 * time.Second
+	// tidyTimeout bounds the removal of what a check has left.
+	tidyTimeout = 2 * time.Second
+)
 
 // bucket is a bucket that is tried out with one object, which looks like a recorder's journal: only those may be
 // deleted, and should it be left behind, it is removed as those are.
@@ -36,7 +41,7 @@ type bucket struct {
 // Bucket finds out whether a bucket does what recorders need: above all, that it refuses writes on a condition that
 // does not hold. Who owns a recording is decided by that.
 func Bucket(client *s3.Client, name, directory string) Check {
-	return Check{Name: "bucket", Run: func(ctx context.Context) Finding {
+	return Check{Name: "bucket", Timeout: bucketTimeout, Run: func(ctx context.Context) Finding {
 		b := &bucket{
 			client: client,
 			name:   name,
@@ -44,10 +49,7 @@ func Bucket(client *s3.Client, name, directory string) Check {
 		}
 		defer b.tidy(ctx)
 
-		for _, step := range []struct {
-			right string // what has to be granted for it
-			do    func(context.Context) error
-		}{
+		steps := []step{
 			{"s3:PutObject", b.create},
 			{"s3:GetObject", b.read},
 			{"s3:PutObject", b.replace},
@@ -56,13 +58,31 @@ func Bucket(client *s3.Client, name, directory string) Check {
 			{"s3:ListBucketMultipartUploads and s3:ListMultipartUploadParts", b.listUploads},
 			{"s3:AbortMultipartUpload", b.abort},
 			{"s3:DeleteObject on " + document.Join(directory, ".journal/*"), b.remove},
-		} {
-			if err := step.do(ctx); err != nil {
-				return b.finding(ctx, step.right, err)
+		}
+		for n, s := range steps {
+			if found, well := b.take(ctx, s); !well {
+				found.Detail += fmt.Sprintf(" (at step %d of %d, which needs %s)", n+1, len(steps), s.right)
+				return found
 			}
 		}
 		return ok("%s in %s can be written to and read, and keeps conditions", name, client.Options().Region)
 	}}
+}
+
+// step is one of what is tried out.
+type step struct {
+	right string // what has to be granted for it
+	do    func(context.Context) error
+}
+
+// take tries a step, which may take as long as a whole check of another kind: whether a bucket is away is known then.
+func (b *bucket) take(ctx context.Context, s step) (found Finding, well bool) {
+	bounded, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	if err := s.do(bounded); err != nil {
+		return b.finding(bounded, s.right, err), false
+	}
+	return Finding{}, true
 }
 
 // lenient says what a storage does that breaks a promise.
@@ -268,31 +288,4 @@ func (b *bucket) finding(ctx context.Context, right string, err error) Finding {
 	}
 	setting, remedy := remedyOfS3(f, right)
 	return wrong(setting, remedy, "%s: %s", b.name, f.text)
-}
-
-func remedyOfS3(f fault, right string) (setting, remedy string) {
-	switch {
-	case f.badCredentials():
-		return awsCredentials()
-	case f.code == "RequestTimeTooSkewed":
-		return "the clock", "set this machine's clock"
-	case f.code == "NoSuchBucket" || f.status == http.StatusNotFound && f.code == "NotFound":
-		return "S3_BUCKET", "set it to the name of a bucket that is there"
-	case strings.HasPrefix(f.code, "KMS.") || strings.Contains(f.text, "kms:"):
-		return "S3_BUCKET", "grant kms:GenerateDataKey and kms:Decrypt for the bucket's key"
-	case f.status == http.StatusForbidden:
-		return "S3_BUCKET", "grant " + right + ", or correct the name if this is somebody else's bucket"
-	case f.code == "AuthorizationHeaderMalformed" || f.code == "PermanentRedirect" || f.status == 0:
-		return "S3_REGION, S3_BUCKET", "set them to the region and the name of the bucket"
-	}
-	return "S3_BUCKET", "correct it"
-}
-
-// regionOf is the region that S3 says a bucket is in, with a refusal.
-func regionOf(err error) string {
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
-		return response.Response.Header.Get("X-Amz-Bucket-Region")
-	}
-	return ""
 }

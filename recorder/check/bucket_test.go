@@ -1,11 +1,14 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,6 +23,7 @@ type storage struct {
 	status int // of all answers, unless it is 0
 	code   string
 	header http.Header
+	before func(context.Context) // each answer
 }
 
 func (s *storage) tag() string { return fmt.Sprintf("%q", fmt.Sprintf("%x", len(s.object))) }
@@ -36,6 +40,9 @@ func (s *storage) holds(r *http.Request) bool {
 }
 
 func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.before != nil {
+		s.before(r.Context())
+	}
 	query := r.URL.Query()
 	operation := r.Method
 	for _, name := range []string{"uploads", "uploadId", "list-type"} {
@@ -101,14 +108,34 @@ func (s *storage) check(t *testing.T) Finding {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
+	return checked(t, server.URL, http.DefaultClient)
+}
+
+func checked(t *testing.T, url string, by s3.HTTPClient) Finding {
 	client := s3.New(s3.Options{
 		Region:           "eu-west-1",
-		BaseEndpoint:     &server.URL,
+		BaseEndpoint:     &url,
 		UsePathStyle:     true,
 		RetryMaxAttempts: 1,
+		HTTPClient:       by,
 		Credentials:      credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	return Run(t.Context(), []Check{Bucket(client, "recordings", "calls")})[0]
+}
+
+// direct does the same without a network, which would not know of a test's own time.
+func (s *storage) direct(t *testing.T) Finding { return checked(t, "http://storage", inside{s}) }
+
+// inside answers requests without a network.
+type inside struct{ http.Handler }
+
+func (i inside) Do(r *http.Request) (*http.Response, error) {
+	answer := httptest.NewRecorder()
+	i.ServeHTTP(answer, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return answer.Result(), nil
 }
 
 // Who owns a recording is decided by conditional writes: with a storage that does not keep conditions, two recorders
@@ -139,6 +166,31 @@ func TestGoodStorageIsGood(t *testing.T) {
 	require.Len(t, s.asked, 17, "a start costs no more: %s", s.asked)
 }
 
+// A bucket far away takes its time for 17 answers; one that gives none is known after one step.
+func TestSlowStorageIsNotAway(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer time.Duration // each takes so long
+		state  State
+		within time.Duration
+		tells  string
+	}{
+		"far":            {time.Second, OK, bucketTimeout, "keeps conditions"},
+		"far too far":    {1300 * time.Millisecond, Away, bucketTimeout, "at step 5 of 8, which needs s3:PutObject"},
+		"does not speak": {time.Hour, Away, attemptTimeout, "at step 1 of 8, which needs s3:PutObject"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &storage{before: func(ctx context.Context) { wait(ctx, c.answer) }}
+				began := time.Now()
+				found := s.direct(t)
+				require.Equal(t, c.state, found.State, found.String())
+				require.Contains(t, found.Detail, c.tells)
+				require.LessOrEqual(t, time.Since(began), c.within+tidyTimeout)
+			})
+		})
+	}
+}
+
 func TestMissingRightsAreNamed(t *testing.T) {
 	for operation, right := range map[string]string{
 		"PUT":             "s3:PutObject",
@@ -153,6 +205,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 			found := (&storage{faults: map[string]bool{"forbids " + operation: true}}).check(t)
 			require.Equal(t, Wrong, found.State)
 			require.Contains(t, found.Remedy, right)
+			require.Regexp(t, `at step \d of 8`, found.Detail)
 		})
 	}
 }

@@ -3,13 +3,14 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
 	"time"
 )
 
-// attemptTimeout bounds one attempt at one check.
+// attemptTimeout bounds one attempt at one check, or one step of it if it has many.
 const attemptTimeout = 6 * time.Second
 
 // State is what has come of a check.
@@ -70,6 +71,8 @@ type Check struct {
 	Name string
 	// Run does it within the context's time.
 	Run func(ctx context.Context) Finding
+	// Timeout bounds an attempt; 0 is attemptTimeout.
+	Timeout time.Duration
 	// Certain says that another attempt would find the same.
 	Certain bool
 	// Optional says that a recorder starts without it: it records all the same.
@@ -81,7 +84,7 @@ type Check struct {
 
 // Run does checks beside each other.
 func Run(ctx context.Context, checks []Check) (findings []Finding) {
-	for _, r := range runAll(ctx, checks) {
+	for _, r := range runAll(ctx, checks, time.Time{}) {
 		findings = append(findings, r.found)
 	}
 	return findings
@@ -95,21 +98,26 @@ type result struct {
 	dispensable bool
 }
 
-func runAll(ctx context.Context, checks []Check) []result {
+// runAll does checks beside each other, all of which end at a time, if there is one.
+func runAll(ctx context.Context, checks []Check, until time.Time) []result {
 	results := make([]result, len(checks))
 	var running sync.WaitGroup
 	for n, c := range checks {
-		running.Go(func() { results[n] = c.run(ctx) })
+		running.Go(func() { results[n] = c.run(ctx, until) })
 	}
 	running.Wait()
 	return results
 }
 
-func (c Check) run(ctx context.Context) result {
-	bounded, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (c Check) run(ctx context.Context, until time.Time) result {
+	began := time.Now()
+	deadline := began.Add(cmp.Or(c.Timeout, attemptTimeout))
+	if !until.IsZero() && until.Before(deadline) {
+		deadline = until
+	}
+	bounded, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 
-	began := time.Now()
 	found := c.Run(bounded)
 	found.Check, found.Seconds = c.Name, time.Since(began).Seconds()
 	r := result{check: c, found: found, dispensable: c.Optional}

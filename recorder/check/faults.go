@@ -104,7 +104,7 @@ func reason(ctx context.Context, err error) string {
 	case errors.As(err, &name) && name.IsNotFound:
 		return "there is no host " + name.Name
 	case ctx.Err() != nil:
-		return "nothing came within " + attemptTimeout.String()
+		return "nothing came in time"
 	}
 	for {
 		inner := errors.Unwrap(err)
@@ -113,4 +113,31 @@ func reason(ctx context.Context, err error) string {
 		}
 		err = inner
 	}
+}
+
+func remedyOfS3(f fault, right string) (setting, remedy string) {
+	switch {
+	case f.badCredentials():
+		return awsCredentials()
+	case f.code == "RequestTimeTooSkewed":
+		return "the clock", "set this machine's clock"
+	case f.code == "NoSuchBucket" || f.status == http.StatusNotFound && f.code == "NotFound":
+		return "S3_BUCKET", "set it to the name of a bucket that is there"
+	case strings.HasPrefix(f.code, "KMS.") || strings.Contains(f.text, "kms:"):
+		return "S3_BUCKET", "grant kms:GenerateDataKey and kms:Decrypt for the bucket's key"
+	case f.status == http.StatusForbidden:
+		return "S3_BUCKET", "grant " + right + ", or correct the name if this is somebody else's bucket"
+	case f.code == "AuthorizationHeaderMalformed" || f.code == "PermanentRedirect" || f.status == 0:
+		return "S3_REGION, S3_BUCKET", "set them to the region and the name of the bucket"
+	}
+	return "S3_BUCKET", "correct it"
+}
+
+// regionOf is the region that S3 says a bucket is in, with a refusal.
+func regionOf(err error) string {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
+		return response.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
 }

@@ -14,8 +14,12 @@ import (
 // seenDirectory has one small object for each value of a setting that has once led somewhere.
 const seenDirectory = ".reached/"
 
-// lookTimeout bounds the looking for one.
-const lookTimeout = 3 * time.Second
+const (
+	// lookTimeout bounds the looking for one.
+	lookTimeout = 3 * time.Second
+	// renewInterval is how often a recorder writes them again. Recordings may expire after a day, and they as well.
+	renewInterval = 12 * time.Hour
+)
 
 // Seen remembers where the recordings are that something was there, so that a recorder that starts during an outage
 // knows that it is one.
@@ -30,15 +34,31 @@ func (s *Seen) key() string {
 	return seenDirectory + hex.EncodeToString(sum[:8]) + ".json"
 }
 
-// remember notes that it is there, unless that is known. That it cannot be noted is not worth a word: whatever keeps it
-// from that has a check of its own.
+// remember notes that it is there, anew each time: a bucket whose recordings expire deletes old notes, too. That it
+// cannot be noted is not worth a word: whatever keeps it from that has a check of its own, and if another recorder was
+// faster, that has noted the same.
 func (s *Seen) remember(ctx context.Context) {
-	if _, _, err := s.Store.Get(ctx, s.key()); !errors.Is(err, ledger.ErrNotFound) {
+	_, tag, err := s.Store.Get(ctx, s.key())
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return
 	}
 	body, err := json.Marshal(map[string]any{"setting": s.Setting, "reachedAt": time.Now().UTC()})
 	if err == nil {
-		_, _ = s.Store.Put(ctx, s.key(), body, "")
+		_, _ = s.Store.Put(ctx, s.key(), body, tag)
+	}
+}
+
+// Renew does checks that remember now and then, until ctx is done, so that no note is ever older than a day.
+// What they find otherwise is told by those who need it.
+func Renew(ctx context.Context, checks []Check) {
+	var remembering []Check
+	for _, c := range checks {
+		if c.Seen != nil {
+			remembering = append(remembering, c)
+		}
+	}
+	for wait(ctx, renewInterval) {
+		Run(ctx, remembering)
 	}
 }
 

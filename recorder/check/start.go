@@ -10,9 +10,11 @@ import (
 
 const (
 	// patience is how long a recorder that starts tries again what is wrong: rights that have just been given take a while
-	// until they are known everywhere, and other containers may be starting, too. With one more attempt it ends within 30
-	// seconds.
+	// until they are known everywhere, and other containers may be starting, too.
 	patience = 15 * time.Second
+	// bound is when the last attempt of a recorder that starts ends: what is left of the 30 seconds is for removing what a
+	// check has written.
+	bound = 26 * time.Second
 	// pause is the time between two attempts, longPause the same of a recorder that has started without something.
 	pause, longPause = 2 * time.Second, time.Minute
 )
@@ -27,8 +29,9 @@ var ErrWrong = errors.New("a setting is wrong")
 // bucket, and the queues, LiveKit and its keys may be back at any moment. But what has never answered a recorder with
 // these settings is most likely a wrong address.
 func Start(ctx context.Context, checks []Check, log logrus.FieldLogger) (without []Check, err error) {
-	for deadline, left := time.Now().Add(patience), checks; len(left) > 0; {
-		done := look(ctx, left)
+	began := time.Now()
+	for deadline, left := began.Add(patience), checks; len(left) > 0; {
+		done := look(ctx, left, began.Add(bound))
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -88,8 +91,8 @@ type results struct {
 	certain        bool // one that has failed would fail again
 }
 
-func look(ctx context.Context, checks []Check) (all results) {
-	for _, r := range runAll(ctx, checks) {
+func look(ctx context.Context, checks []Check, until time.Time) (all results) {
+	for _, r := range runAll(ctx, checks, until) {
 		if r.found.Failed() && !r.dispensable {
 			all.failed = append(all.failed, r)
 			all.certain = all.certain || r.check.Certain

@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -160,6 +161,49 @@ func TestWhatIsMissingIsLookedAtLater(t *testing.T) {
 		began = time.Now()
 		Later(ctx, []Check{finds(anOutage, -1, 0)}, log)
 		require.Equal(t, longPause/2, time.Since(began))
+	})
+}
+
+// Where recordings expire, what is remembered would do so, too.
+func TestWhatWasReachedIsWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, _ := newLog()
+		seen := &Seen{Store: &ledger.DirStore{Root: t.TempDir()}, Setting: "THING", Value: "here"}
+		it := finds(aWrongOne, 0, 0)
+		it.Seen = seen
+		written := func() (at time.Time) {
+			body, _, err := seen.Store.Get(t.Context(), seen.key())
+			require.NoError(t, err)
+			var note struct{ ReachedAt time.Time }
+			require.NoError(t, json.Unmarshal(body, &note))
+			return note.ReachedAt
+		}
+
+		for range 2 { // starts
+			time.Sleep(time.Hour)
+			_, err := Start(t.Context(), []Check{it}, log)
+			require.NoError(t, err)
+			require.WithinDuration(t, time.Now(), written(), 0)
+		}
+
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2*renewInterval+time.Hour, cancel)
+		Renew(ctx, []Check{finds(anOutage, -1, 0), it})
+		require.WithinDuration(t, time.Now().Add(-time.Hour), written(), 0)
+		require.Less(t, renewInterval, 24*time.Hour, "recordings may expire after a day")
+	})
+}
+
+// However slowly checks find what is wrong, a recorder knows in time.
+func TestAStartIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, _ := newLog()
+		slow := finds(aWrongOne, -1, 14*time.Second)
+		slow.Timeout = bucketTimeout
+		began := time.Now()
+		_, err := Start(t.Context(), []Check{slow}, log)
+		require.ErrorIs(t, err, ErrWrong)
+		require.Equal(t, bound, time.Since(began), "the second attempt is cut off")
 	})
 }
 
