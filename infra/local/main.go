@@ -78,10 +78,11 @@ func up(ctx context.Context) error {
 	}
 
 	o := stack.Options{
-		Tools:      bin,
-		Binaries:   build,
-		BucketRoot: "recordings",
-		AutoRecord: os.Getenv("AUTO_RECORD"),
+		Tools:       bin,
+		Binaries:    build,
+		BucketRoot:  "recordings",
+		AutoRecord:  os.Getenv("AUTO_RECORD"),
+		AutoTargets: os.Getenv("AUTO_RECORD_TARGETS"),
 	}
 
 	recorders := 1

@@ -8,6 +8,7 @@ import (
 
 	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/document"
+	"livekit-recorder/shared/ledger"
 )
 
 // screen is the start of alice's screen for a session. She may share it already.
@@ -27,6 +28,36 @@ func (w *world) leaves(r *recorder) {
 	left := command.NewStop("room", "alice", time.Now())
 	left.Session = "S1"
 	require.NoError(w.t, r.Stop(w.t.Context(), left))
+}
+
+func TestAShareIsAwaitedAndNotTheParticipantAlone(t *testing.T) {
+	sharing := patient.of(command.Command{Media: command.Screen})
+	for _, r := range []struct {
+		name    string
+		before  []Event
+		event   Event
+		effects string
+	}{
+		{"in the room, nobody there", looking, InRoom{}, "absence in 5m0s, rest in 3s, Bid"},
+		{"there, and shares nothing yet", ours, Joined{"S1"}, ""},
+		{"shares nothing for a moment", present, fired(RestTimer), "Rest"},
+		{"still nobody there", ours, fired(RestTimer), "Rest"},
+		{"back in the room, nothing shared", then(present, OutOfRoom{}), InRoom{}, "absence in 30s, rest in 3s"},
+		{"the share begins", present, FirstFrame{}, "Wake, maximum in 1h0m0s"},
+		{"it runs: it needs its place", runs, fired(RestTimer), ""},
+		{"another recorder had begun it", connected, Granted{ledger.Grant{Verdict: ledger.Record, Epoch: 2},
+			20 * time.Minute}, "Adopt, Wake, maximum in 40m0s, Watch, Recover, absence in 30s"},
+		{"shutting down while nothing is shared", present, Relinquish{}, "Mark, Offer, CloseParts"},
+		{"shutting down meanwhile", runs, Relinquish{}, "Mark, Offer, Watch fast, patience in 1m0s"},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			s, effects := begin(sharing, "S1")
+			for _, e := range then(r.before, r.event) {
+				s, effects = step(sharing, s, e)
+			}
+			require.Equal(t, r.effects, brief(effects))
+		})
+	}
 }
 
 func TestASessionWithoutAShareCostsNoPlace(t *testing.T) {
