@@ -30,15 +30,19 @@ func waits(r document.Recording) bool {
 	return r.Target == "screen" && r.State == document.Requested && r.Session != ""
 }
 
-// An agent, and somebody who is called like our bots, with a control character: both are recorded. Somebody presents,
-// pauses for a while, and goes on: that is one file.
+// Participants of all kinds are recorded, and somebody who is called like our bots, with a control character. Somebody
+// presents, pauses for a while, and goes on: that is one file.
 func TestEverybodyAndTheirScreensAreRecorded(t *testing.T) {
 	const room, odd = "everybody", "participant-recorder-\x01b"
 	s := newSystem(t, func(o *stack.Options) { o.AutoRecord, o.AutoTargets = "*/*", "av,screen" })
 	recorder(t, s)
-	others := []*participant.Participant{
-		join(t, s, room, "helper", participant.Options{Kind: lksdk.ParticipantAgent}),
-		join(t, s, room, odd),
+	others := map[string]*participant.Participant{odd: join(t, s, room, odd)}
+	for identity, kind := range map[string]lksdk.ParticipantKind{
+		"agent":   lksdk.ParticipantAgent,
+		"sip":     lksdk.ParticipantSIP,
+		"ingress": lksdk.ParticipantIngress,
+	} {
+		others[identity] = join(t, s, room, identity, participant.Options{Kind: kind})
 	}
 	for _, p := range others {
 		publish(t, p, "")
@@ -60,7 +64,8 @@ func TestEverybodyAndTheirScreensAreRecorded(t *testing.T) {
 		require.NoError(t, screen.Unpublish())
 		require.NoError(t, sound.Unpublish())
 	}
-	for _, p := range append(others, p) {
+	p.Leave()
+	for _, p := range others {
 		p.Leave()
 	}
 
@@ -78,10 +83,14 @@ func TestEverybodyAndTheirScreensAreRecorded(t *testing.T) {
 	}
 
 	all := []document.Recording{shared, of(t, s, room, "presenter", "av", document.Failed)}
-	for n, identity := range []string{"helper", odd} {
+	for identity, p := range others {
 		heard := of(t, s, room, identity, "av", document.Completed)
-		require.Equal(t, []string{"agent", "standard"}[n], heard.Kind)
-		checkCovers(t, s, heard, others[n].Sent("audio"))
+		if identity == odd {
+			require.Equal(t, "standard", heard.Kind)
+		} else {
+			require.Equal(t, identity, heard.Kind)
+		}
+		checkCovers(t, s, heard, p.Sent("audio"))
 		nothing := of(t, s, room, identity, "screen", document.Failed)
 		require.Equal(t, "no screen was shared; the participant left", nothing.Reason)
 		all = append(all, heard, nothing)
