@@ -38,6 +38,8 @@ type Config struct {
 	Controls   *queue.Queue      // takes stop commands
 	Documents  *ledger.Documents // nil without a bucket: recordings cannot be looked at then
 	AutoRecord Rules             // who is recorded when they join
+	Kinds      Kinds             // of participants, to whom AutoRecord applies
+	Targets    Targets           // what is recorded of them
 	// PrivateWebhooks says that recordings may have webhooks that are not on the internet, or without TLS.
 	PrivateWebhooks bool
 	Now             func() time.Time // the clock that orders commands; nil: time.Now

@@ -52,7 +52,7 @@ func readList(query string, who caller) (l listRequest, err error) {
 	}
 
 	if l.participant != "" {
-		if err := command.ValidateName("participant", l.participant); err != nil {
+		if err := command.ValidateIdentity("participant", l.participant); err != nil {
 			return l, err
 		}
 	}

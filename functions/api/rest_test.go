@@ -84,6 +84,7 @@ func TestFaultsAreToldByFieldAndQueueNothing(t *testing.T) {
 		"over-long name":      {start(`{"room":"r","participant":"` + long + `"}`), 400, "participant"},
 		"control character":   {start(`{"room":"a\u0000b","participant":"p"}`), 400, "room"},
 		"invalid UTF-8":       {start("{\"room\":\"\xff\",\"participant\":\"p\"}"), 400, ""},
+		"screen with track":   {start(`{"room":"r","participant":"p","media":"screen","track":"camera"}`), 400, "media"},
 		"unknown media":       {start(`{"room":"r","participant":"p","media":"x"}`), 400, "media"},
 		"labels of numbers":   {start(`{"room":"r","participant":"p","labels":{"a":1}}`), 400, "labels"},
 		"label without key":   {start(`{"room":"r","participant":"p","labels":{"":"a"}}`), 400, "labels"},

@@ -11,12 +11,13 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/webhook"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"livekit-recorder/shared/command"
 )
 
-// recorderPrefix begins the identities of our bots (recorder/room has the same).
+// recorderPrefix begins the identities of our bots (recorder/room has the same). Others may call themselves so, too.
 const recorderPrefix = "participant-recorder-"
 
 // webhook takes LiveKit's events. Everything that is no concern of ours is answered with 200: LiveKit would only send
@@ -27,7 +28,7 @@ func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 
-	c, ignored := a.commandOf(event, r.received)
+	commands, ignored := a.commandsOf(event, r.received)
 	if ignored != "" {
 		a.logFor(ctx).WithFields(logrus.Fields{
 			"event":       event.Event,
@@ -37,14 +38,27 @@ func (a *api) webhook(ctx context.Context, r request) (int, any, error) {
 		return http.StatusOK, map[string]string{"ignored": ignored}, nil
 	}
 
-	c.ID = idOf(ctx)
-	if err := c.Validate(); err != nil {
+	if err := a.sendAll(ctx, commands); err != nil {
 		return 0, nil, err
 	}
-	if err := a.send(ctx, c); err != nil {
-		return 0, nil, err
+	return http.StatusOK, map[string]string{"command": idOf(ctx)}, nil
+}
+
+// sendAll sends the commands of one event beside each other, for LiveKit waits. Should one of them fail, LiveKit sends
+// the event again: what has got through is known by its session and its target then, and changes nothing.
+func (a *api) sendAll(ctx context.Context, commands []command.Command) error {
+	for n := range commands {
+		commands[n].ID = idOf(ctx)
+		if err := commands[n].Validate(); err != nil {
+			return err
+		}
 	}
-	return http.StatusOK, map[string]string{"command": c.ID}, nil
+
+	var sending errgroup.Group
+	for _, c := range commands {
+		sending.Go(func() error { return a.send(ctx, c) })
+	}
+	return sending.Wait()
 }
 
 // eventOf reads a webhook whose signature is right: a token like those of REST calls, that has the body's hash.
@@ -66,40 +80,50 @@ func (a *api) eventOf(ctx context.Context, r request) (*livekit.WebhookEvent, er
 	return event, nil
 }
 
-// commandOf says what is to be done about an event, or why nothing is.
+// commandsOf says what is to be done about an event, or why nothing is.
 //
-// The command bears the time at which the event was received here, not the event's createdAt or the participant's
+// A command bears the time at which the event was received here, not the event's createdAt or the participant's
 // joinedAt. Those are of the clock of a LiveKit server, and the stops that come by REST are of ours: were the clocks 5
 // seconds apart, a stop could seem older than the start that it is to end, or end one that came after it. What LiveKit
 // knows better than we do, which session an event speaks of, is told by the session's id, and by no clock.
-func (a *api) commandOf(event *livekit.WebhookEvent, received time.Time) (c command.Command, ignored string) {
+func (a *api) commandsOf(event *livekit.WebhookEvent, received time.Time) (all []command.Command, ignored string) {
 	participant, room := event.GetParticipant(), event.GetRoom().GetName()
 	identity := participant.GetIdentity()
-	//lint:ignore SA1019 servers still say it of recorders that are no EGRESS
-	recorder := participant.GetPermission().GetRecorder()
-
 	switch {
 	case event.Event != webhook.EventParticipantJoined && event.Event != webhook.EventParticipantLeft:
-		return c, "not an event of this service"
-	case participant.GetKind() == livekit.ParticipantInfo_EGRESS, recorder, strings.HasPrefix(identity, recorderPrefix):
-		return c, "recorders are not recorded"
-	case participant.GetKind() == livekit.ParticipantInfo_AGENT:
-		return c, "agents are not recorded"
+		return nil, "not an event of this service"
+	case recorder(participant):
+		return nil, "recorders are not recorded"
 	}
 
 	if event.Event == webhook.EventParticipantLeft {
-		c = command.NewStop(room, identity, received)
+		c := command.NewStop(room, identity, received)
 		c.Session = participant.GetSid()
 		c.Lost = !deliberate(participant.GetDisconnectReason())
-		return c, ""
+		return []command.Command{c}, ""
 	}
 
-	if !a.AutoRecord.record(room, identity) {
-		return c, "AUTO_RECORD does not name this participant"
+	switch {
+	case !a.AutoRecord.record(room, identity):
+		return nil, "AUTO_RECORD does not name this participant"
+	case !a.Kinds.record(participant.GetKind()):
+		return nil, "AUTO_RECORD_KINDS does not name participants of this kind"
 	}
-	c = command.NewStart(room, identity, received)
-	c.Session = participant.GetSid()
-	return c, ""
+	for _, target := range a.Targets.all() {
+		c := command.NewStart(room, identity, received)
+		c.Session, c.Media = participant.GetSid(), target
+		all = append(all, c)
+	}
+	return all, ""
+}
+
+// recorder says whether a participant is one of our bots, or another recorder. Our bots are hidden, which nobody can be
+// without the API's secret: an identity that looks like theirs proves nothing.
+func recorder(p *livekit.ParticipantInfo) bool {
+	//lint:ignore SA1019 servers still say it of recorders that are no EGRESS
+	said := p.GetPermission().GetRecorder()
+	ours := p.GetPermission().GetHidden() && strings.HasPrefix(p.GetIdentity(), recorderPrefix)
+	return said || ours || p.GetKind() == livekit.ParticipantInfo_EGRESS
 }
 
 // deliberate says whether somebody wanted a session to end: the participant, or whoever removed them or closed the

@@ -11,6 +11,7 @@ import (
 	"github.com/livekit/protocol/auth"
 	"github.com/stretchr/testify/require"
 
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/keys"
 )
 
@@ -83,17 +84,21 @@ func TestForgedWebhooksAreRefused(t *testing.T) {
 	require.Nil(t, sent(t, a.Starts))
 }
 
-func TestRecordersAgentsAndExcludedPeopleAreNotRecorded(t *testing.T) {
+func TestRecordersAndExcludedPeopleAreNotRecorded(t *testing.T) {
 	a, _ := newService(t)
 	var err error
 	a.AutoRecord, err = ParseRules("r*/*,!*/bot-?")
 	require.NoError(t, err)
+	a.Kinds, err = ParseKinds("standard,sip")
+	require.NoError(t, err)
 	a = serve(a.Config)
 
+	bot := `"identity":"participant-recorder-RR_1","permission":`
 	for name, change := range map[string]*strings.Replacer{
 		"egress":       strings.NewReplacer(`"identity":"p"`, `"identity":"p","kind":"EGRESS"`),
 		"agent":        strings.NewReplacer(`"identity":"p"`, `"identity":"p","kind":"AGENT"`),
-		"our own bot":  strings.NewReplacer(`"identity":"p"`, `"identity":"participant-recorder-RR_1"`),
+		"our own bot":  strings.NewReplacer(`"identity":"p"`, bot+`{"hidden":true}`),
+		"a recorder":   strings.NewReplacer(`"identity":"p"`, bot+`{"recorder":true}`),
 		"excluded":     strings.NewReplacer(`"identity":"p"`, `"identity":"bot-1"`),
 		"another room": strings.NewReplacer(`"name":"r"`, `"name":"x"`),
 		"other event":  strings.NewReplacer(`participant_joined`, `track_published`),
@@ -106,6 +111,64 @@ func TestRecordersAgentsAndExcludedPeopleAreNotRecorded(t *testing.T) {
 		})
 	}
 	require.Nil(t, sent(t, a.Starts))
+}
+
+func TestEverybodyElseIsRecorded(t *testing.T) {
+	a, _ := newService(t)
+	for name, c := range map[string]struct{ participant, identity string }{
+		"agent":                {`"identity":"p","kind":"AGENT"`, "p"},
+		"telephone":            {`"identity":"p","kind":"SIP"`, "p"},
+		"stream":               {`"identity":"p","kind":"INGRESS"`, "p"},
+		"a kind of later":      {`"identity":"p","kind":"CONNECTOR"`, "p"},
+		"the same as a number": {`"identity":"p","kind":77`, "p"},
+		"called like a bot":    {`"identity":"participant-recorder-RR_1"`, "participant-recorder-RR_1"},
+		"control characters":   {`"identity":"a\u0000\n\u007fb"`, "a\x00\n\x7fb"},
+		"hidden":               {`"identity":"p","permission":{"hidden":true}`, "p"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := strings.Replace(joinedBody, `"identity":"p"`, c.participant, 1)
+			status, answer := a.call(t, call{"POST", "/recordings/webhooks", body, signed(t, body, secret)})
+			require.Equal(t, 200, status, answer)
+			start := sent(t, a.Starts)
+			require.NotNil(t, start)
+			require.Equal(t, c.identity, start.Participant)
+			require.Equal(t, "av", start.Target())
+
+			body = strings.Replace(body, "joined\"", "left\"", 1)
+			status, answer = a.call(t, call{"POST", "/recordings/webhooks", body, signed(t, body, secret)})
+			require.Equal(t, 200, status, answer)
+			require.Equal(t, c.identity, sent(t, a.Controls).Participant)
+		})
+	}
+}
+
+func TestEachTargetIsARecordingOfItsOwn(t *testing.T) {
+	a, stopQueues := newService(t)
+	var err error
+	a.Targets, err = ParseTargets("av, screen,audio,av")
+	require.NoError(t, err)
+	a = serve(a.Config)
+
+	joined := call{"POST", "/recordings/webhooks", joinedBody, signed(t, joinedBody, secret)}
+	status, answer := a.call(t, joined)
+	require.Equal(t, 200, status, answer)
+	messages, err := a.Starts.Look(t.Context(), 10, time.Minute)
+	require.NoError(t, err)
+	targets, ids := map[string]bool{}, map[string]bool{}
+	for _, m := range messages {
+		c, err := command.Decode(m.Body)
+		require.NoError(t, err)
+		require.Equal(t, "PA_1", c.Session)
+		require.Equal(t, answer["command"], c.ID)
+		targets[c.Target()], ids[c.Recording] = true, true
+	}
+	require.Len(t, messages, 3)
+	require.Len(t, ids, 3)
+	require.Equal(t, map[string]bool{"av": true, "audio": true, "screen": true}, targets)
+
+	stopQueues()
+	status, _ = a.call(t, joined)
+	require.Equal(t, 503, status, "LiveKit is to send it again")
 }
 
 // The clocks of LiveKit's servers are not ours: by theirs, a start could seem to come after the stop that followed it.

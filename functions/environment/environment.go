@@ -72,6 +72,8 @@ func Handler(ctx context.Context, log *logrus.Logger) (http.Handler, error) {
 		Controls:        queue.Open(aws, s.controlQueue),
 		Documents:       documents,
 		AutoRecord:      s.autoRecord,
+		Kinds:           s.kinds,
+		Targets:         s.targets,
 		PrivateWebhooks: s.privateWebhooks,
 		Wake:            wake,
 		Log:             log,

@@ -20,6 +20,8 @@ type settings struct {
 	region                   string
 	cluster, service         string // of the recorders, if the service may have none; or empty
 	autoRecord               api.Rules
+	kinds                    api.Kinds
+	targets                  api.Targets
 	privateWebhooks          bool
 	logLevel                 logrus.Level
 }
@@ -54,6 +56,12 @@ func readSettings() (settings, error) {
 	var err error
 	if s.autoRecord, err = api.ParseRules(cmp.Or(os.Getenv("AUTO_RECORD"), "all")); err != nil {
 		faults = append(faults, fmt.Errorf("AUTO_RECORD %w", err))
+	}
+	if s.kinds, err = api.ParseKinds(cmp.Or(os.Getenv("AUTO_RECORD_KINDS"), "standard,ingress,sip,agent")); err != nil {
+		faults = append(faults, fmt.Errorf("AUTO_RECORD_KINDS %w", err))
+	}
+	if s.targets, err = api.ParseTargets(cmp.Or(os.Getenv("AUTO_RECORD_TARGETS"), "av")); err != nil {
+		faults = append(faults, fmt.Errorf("AUTO_RECORD_TARGETS %w", err))
 	}
 	switch os.Getenv("WEBHOOK_PRIVATE") {
 	case "", "off":

@@ -11,18 +11,20 @@ import (
 func setAll(t *testing.T) {
 	t.Helper()
 	for name, value := range map[string]string{
-		"LIVEKIT_API_KEY":    "key",
-		"LIVEKIT_API_SECRET": "secret",
-		"LIVEKIT_SECRET_ARN": "",
-		"START_QUEUE_URL":    "https://sqs.example.com/starts",
-		"CONTROL_QUEUE_URL":  "https://sqs.example.com/controls",
-		"S3_BUCKET":          "",
-		"S3_REGION":          "",
-		"AWS_REGION":         "eu-central-1",
-		"AUTO_RECORD":        "",
-		"LOG_LEVEL":          "",
-		"ECS_CLUSTER":        "",
-		"ECS_SERVICE":        "",
+		"LIVEKIT_API_KEY":     "key",
+		"LIVEKIT_API_SECRET":  "secret",
+		"LIVEKIT_SECRET_ARN":  "",
+		"START_QUEUE_URL":     "https://sqs.example.com/starts",
+		"CONTROL_QUEUE_URL":   "https://sqs.example.com/controls",
+		"S3_BUCKET":           "",
+		"S3_REGION":           "",
+		"AWS_REGION":          "eu-central-1",
+		"AUTO_RECORD":         "",
+		"AUTO_RECORD_KINDS":   "",
+		"AUTO_RECORD_TARGETS": "",
+		"LOG_LEVEL":           "",
+		"ECS_CLUSTER":         "",
+		"ECS_SERVICE":         "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -33,6 +35,8 @@ func TestEverythingWrongInTheEnvironmentIsNamedAtOnce(t *testing.T) {
 	t.Setenv("LIVEKIT_API_SECRET", "")
 	t.Setenv("CONTROL_QUEUE_URL", "")
 	t.Setenv("AUTO_RECORD", "everybody")
+	t.Setenv("AUTO_RECORD_KINDS", "standard,egress")
+	t.Setenv("AUTO_RECORD_TARGETS", "av,camera")
 	t.Setenv("LOG_LEVEL", "loud")
 	t.Setenv("ECS_SERVICE", "recorders")
 
@@ -42,6 +46,8 @@ func TestEverythingWrongInTheEnvironmentIsNamedAtOnce(t *testing.T) {
 		"LIVEKIT_API_SECRET is not set",
 		"CONTROL_QUEUE_URL is not set",
 		"AUTO_RECORD must be",
+		`AUTO_RECORD_KINDS must be a comma-separated list of standard, ingress, sip, agent: "egress" is none of them`,
+		`AUTO_RECORD_TARGETS must be a comma-separated list of av, audio, video, screen: "camera" is none of them`,
 		"LOG_LEVEL must be",
 		"ECS_CLUSTER and ECS_SERVICE go together",
 	} {
@@ -56,6 +62,8 @@ func TestWhatIsRequiredIsEnough(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "eu-central-1", s.region)
 	require.Equal(t, logrus.InfoLevel, s.logLevel)
+	require.Len(t, s.kinds, 4)
+	require.Len(t, s.targets, 1)
 
 	handler, err := Handler(t.Context(), NewLog())
 	require.NoError(t, err)

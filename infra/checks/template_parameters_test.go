@@ -131,6 +131,13 @@ func TestParametersTakeWhatIsRightAndRefuseWhatIsWrong(t *testing.T) {
 			[]string{"", "https://a.example.com/x", "https://a.example.com, http://b.example.com"},
 			[]string{"a.example.com", "ftp://a", "https://", "https://a,,https://b", "https://a https://b"},
 		},
+		"AutoRecordKinds": {
+			[]string{"standard", "sip,agent", "standard, ingress , sip,agent", " sip"},
+			[]string{"", ",", "egress", "standard,", "Standard", "sip agent", "sip,,agent", "sips"},
+		},
+		"AutoRecordTargets": {
+			[]string{"av", "av,screen", "screen, audio ,video"}, []string{"", "camera", "av,", "AV", "av screen", "avaudio"},
+		},
 		"EventBus": {[]string{"default", "none", "my-bus"}, []string{"", "arn:aws:events:x:1:event-bus/y", "a b"}},
 		"AlarmEmail": {
 			[]string{"", "ops@example.com"}, []string{"ops", "ops@example", "a@b.c d@e.f", "@example.com"},
@@ -180,5 +187,39 @@ func TestTheFunctionUnderstandsWhomToRecord(t *testing.T) {
 	}
 	for _, text := range []string{"", "Off", "everybody", "a", "a/", "/a", "a/b,", ",a/b", "a/b c/d,/", "!"} {
 		require.Error(t, accepts(p, text), "%q", text)
+	}
+}
+
+// The same, for whose kind and of what.
+func TestTheFunctionUnderstandsWhatToRecord(t *testing.T) {
+	tree, err := template.Read(filepath.Join(root, "template.yaml"))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		parse    func(string) error
+		alphabet []string
+	}{
+		"AutoRecordKinds": {
+			func(text string) error { _, err := api.ParseKinds(text); return err },
+			[]string{"standard", "ingress", "sip", "agent", "egress", ",", " ", ""},
+		},
+		"AutoRecordTargets": {
+			func(text string) error { _, err := api.ParseTargets(text); return err },
+			[]string{"av", "audio", "video", "screen", "camera", ",", " ", ""},
+		},
+	} {
+		p := tree.Section("Parameters")[name].(template.Node)
+		accepted := 0
+		for n := range 8 * 8 * 8 * 8 * 8 { // all of five pieces
+			var text string
+			for range 5 {
+				text += c.alphabet[n%8]
+				n /= 8
+			}
+			if accepts(p, text) == nil {
+				require.NoError(t, c.parse(text), "%s: %q is accepted", name, text)
+				accepted++
+			}
+		}
+		require.Greater(t, accepted, 100, name)
 	}
 }

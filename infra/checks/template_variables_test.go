@@ -69,6 +69,7 @@ func checkEnvironment(e *examiner) {
 	e.compare("recorder", recorder, wanted)
 
 	both["AUTO_RECORD"] = ref("AutoRecord")
+	both["AUTO_RECORD_KINDS"], both["AUTO_RECORD_TARGETS"] = ref("AutoRecordKinds"), ref("AutoRecordTargets")
 	both["ECS_CLUSTER"], both["ECS_SERVICE"] = "", ""
 	if ref("MinRecorders") == "0" {
 		both["ECS_CLUSTER"] = ref("Cluster")

@@ -83,6 +83,7 @@ func up(ctx context.Context) error {
 		BucketRoot:  "recordings",
 		AutoRecord:  os.Getenv("AUTO_RECORD"),
 		RecorderEnv: []string{"JOIN_PARTS=on"},
+		AutoTargets: os.Getenv("AUTO_RECORD_TARGETS"),
 	}
 
 	recorders := 1

@@ -76,6 +76,7 @@ type course struct {
 // shared is what other goroutines may look at.
 type shared struct {
 	squeezed atomic.Bool  // it has been ended for want of space
+	heard    atomic.Bool  // something of it has come, and may lie on the disk
 	tried    atomic.Bool  // the ledger may know of this attempt
 	unnamed  atomic.Int64 // since when frames come for which there is no name, in nanoseconds; 0: that is not so
 }
@@ -109,7 +110,7 @@ func newCourse(all *Recordings, start command.Command, baton Baton, attempt int)
 			start:     start,
 			baton:     baton,
 			documents: all.World.Documents.Knowing(&ledger.Copy{}),
-			policy:    all.Policy.since(all.World.Now().Sub(start.RequestedAt)),
+			policy:    all.Policy.since(all.World.Now().Sub(start.RequestedAt)).of(start),
 			attempt:   fmt.Sprintf("%s %d", all.Names.Recorder, attempt),
 			directory: all.World.Scratch.Attempt(start.Recording, attempt),
 			log:       log,
@@ -275,7 +276,10 @@ func (c *course) handle(e Event) {
 		known.Everywhere = c.papers.fruitless()
 		e = known
 	case FirstFrame:
-		c.measured.firstFrame()
+		c.shared.heard.Store(true)
+		if !c.job.policy.Share { // how long somebody is there before they share their screen says nothing
+			c.measured.firstFrame()
+		}
 		if c.state.Epoch == 0 {
 			c.shared.unnamed.Store(time.Now().UnixNano())
 		}

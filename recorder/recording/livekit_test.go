@@ -36,6 +36,7 @@ type scene struct {
 	closed  bool   // the room is closed
 	profile document.Profile
 	refuses document.UnrecordedReason // why the participant's track cannot be recorded
+	silent  bool                      // the participant publishes nothing
 }
 
 func (l *livekit) set(change func(*scene)) {
@@ -157,11 +158,22 @@ func (v *view) follow(now scene, speaking *voice) *voice {
 		v.say(room.TrackEnded{Track: speaking}, room.Left{})
 		speaking = nil
 	}
-	if speaking == nil && now.session != "" && (now.session != v.session || now.refuses == "") {
+	if speaking == nil && v.session != "" && now.session == "" {
+		v.session = ""
+		v.say(room.Left{})
+	}
+	if speaking != nil && now.silent {
+		v.say(room.TrackEnded{Track: speaking})
+		return nil
+	}
+	if speaking == nil && now.session != "" && (now.session != v.session || now.refuses == "" && !now.silent) {
 		v.session = now.session
 		v.say(room.Described{Profile: now.profile}, room.Joined{Session: now.session})
 		if now.refuses != "" {
 			v.say(room.Unrecordable{SID: "TR_X", Source: "microphone", Codec: "opus", Reason: now.refuses})
+			return nil
+		}
+		if now.silent {
 			return nil
 		}
 		speaking = &voice{session: now.session}

@@ -235,6 +235,7 @@ func TestABotFollowsWhatIsToBeRecorded(t *testing.T) {
 		{command.Command{}, []string{"camera", "microphone"}, 2},
 		{command.Command{Media: command.AudioOnly}, []string{"microphone"}, 1},
 		{command.Command{Media: command.VideoOnly}, []string{"camera"}, 1},
+		{command.Command{Media: command.Screen}, []string{"screen_share", "screen_share_audio"}, 2},
 		{command.Command{Track: "screen_share"}, []string{"screen_share"}, 1},
 	} {
 		c.start.Participant = "alice"

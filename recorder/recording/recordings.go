@@ -174,11 +174,12 @@ func (r *Recordings) Check(recording string) {
 }
 
 // EndNewest ends the recording that began last, of those that have not been ended that way: there is no space for all.
+// What only waits for somebody, or for a share, takes none.
 func (r *Recordings) EndNewest() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range slices.Backward(r.running) {
-		if !c.shared.squeezed.Swap(true) {
+		if c.shared.heard.Load() && !c.shared.squeezed.Swap(true) {
 			c.inbox.post(SpaceUsedUp{})
 			return
 		}
@@ -241,6 +242,8 @@ func interest(c command.Command) room.Interest {
 		tracks = []string{"microphone"}
 	case c.Media == command.VideoOnly:
 		tracks = []string{"camera"}
+	case c.Media == command.Screen:
+		tracks = []string{"screen_share", "screen_share_audio"}
 	}
 	return room.Interest{Identity: c.Participant, Tracks: tracks}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"livekit-recorder/shared/command"
 	"livekit-recorder/shared/ledger"
 )
 
@@ -117,10 +118,18 @@ type Policy struct {
 	// HandOver is how long a recording that is offered goes on at most until another recorder's part runs. 0 ends it at
 	// once.
 	HandOver time.Duration
+	// Share says that the recording waits for the participant to share their screen, and not just to be there.
+	Share bool
 }
 
-// restAfter is how long a start waits in the room for somebody who has not been there yet, before it gives up its place
-// among the recordings that this recorder can have at once.
+// of returns the policy for what a start asks for.
+func (p Policy) of(start command.Command) Policy {
+	p.Share = start.Media == command.Screen
+	return p
+}
+
+// restAfter is how long a start waits in the room for somebody who has not been there yet, or for somebody's screen,
+// before it gives up its place among the recordings that this recorder can have at once.
 const restAfter = 3 * time.Second
 
 // since returns the policy for a start that has waited for its participant for a while already, at other recorders: it

@@ -80,7 +80,7 @@ func (m *move) observe(e Event) {
 		m.state.Connected = true
 		m.do(Disarm{ConnectTimer}, Disarm{OutageTimer})
 		m.awaitParticipant()
-		if m.absent() {
+		if m.idle() {
 			m.do(Arm{RestTimer, restAfter})
 		}
 	case OutOfRoom:
@@ -94,10 +94,9 @@ func (m *move) observe(e Event) {
 		// Whether the participant is away cannot be known meanwhile.
 		m.do(Disarm{AbsenceTimer}, Arm{OutageTimer, m.policy.RejoinWindow})
 	case Joined:
-		if m.absent() {
-			m.do(Disarm{RestTimer}, Wake{})
-		}
+		idle := m.idle()
 		m.state.Presence = Present
+		m.wake(idle)
 		m.know(e.Session)
 		m.do(Disarm{AbsenceTimer})
 	case Left:
@@ -108,13 +107,29 @@ func (m *move) observe(e Event) {
 	}
 }
 
-// absent says that nobody has been there yet, at any recorder.
-func (m *move) absent() bool { return m.state.Presence == NeverSeen && !m.state.Began }
+// idle says that what is waited for has not come yet, at any recorder: the participant, or their screen.
+func (m *move) idle() bool {
+	return !m.state.Began && (m.state.Presence == NeverSeen || m.policy.Share)
+}
+
+// begins notes that its first frame has come, here or at another recorder.
+func (m *move) begins() {
+	idle := m.idle()
+	m.state.Began = true
+	m.wake(idle)
+}
+
+// wake takes a place again for what was idle, and is so no more.
+func (m *move) wake(idle bool) {
+	if idle && !m.idle() {
+		m.do(Disarm{RestTimer}, Wake{})
+	}
+}
 
 func (m *move) firstFrame() {
 	m.state.Heard = true
 	if !m.state.Began {
-		m.state.Began = true
+		m.begins()
 		m.limit(0)
 	}
 }
@@ -234,7 +249,7 @@ func (m *move) timer(t Timer) {
 		m.exceeded(t)
 		m.close(m.ending(reasonMaximum, false))
 	case RestTimer:
-		if m.absent() {
+		if m.idle() {
 			m.do(Rest{})
 		}
 	case ObservationTimer:

@@ -109,7 +109,7 @@ func (m *move) granted(e Granted) {
 		m.do(Offer{})
 	}
 	if e.Elapsed > 0 {
-		m.state.Began = true
+		m.begins()
 		m.limit(e.Elapsed)
 	}
 

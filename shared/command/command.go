@@ -31,7 +31,7 @@ const (
 	Join   Action = "join"   // the parts of a recording that has ended are to become one file
 )
 
-// Media limits a recording of camera and microphone to one of them.
+// Media are tracks of a participant that are recorded together, into one file.
 type Media string
 
 // What may be recorded of a participant.
@@ -39,7 +39,12 @@ const (
 	AudioVideo Media = "av"
 	AudioOnly  Media = "audio"
 	VideoOnly  Media = "video"
+	// Screen is the shared screen with its sound. Such a recording waits for somebody to share it.
+	Screen Media = "screen"
 )
+
+// Medias are all of them.
+var Medias = []Media{AudioVideo, AudioOnly, VideoOnly, Screen}
 
 // Sources are the names that [Command.Track] knows besides track SIDs.
 var Sources = []string{"camera", "microphone", "screen_share", "screen_share_audio"}
@@ -165,8 +170,13 @@ func (c Command) Encode() (string, error) {
 		return "", fmt.Errorf("encode command: %w", err)
 	}
 	body, err := json.Marshal(c)
-	return string(body), err
+	return unsendable.Replace(string(body)), err
 }
+
+// unsendable writes the two characters as JSON escapes that SQS refuses and that encoding/json leaves as they are; it
+// escapes the control characters that SQS refuses (SQS API reference, SendMessage, allows #x9, #xA, #xD, #x20 to
+// #xD7FF, #xE000 to #xFFFD, and #x10000 to #x10FFFF).
+var unsendable = strings.NewReplacer("\ufffe", `\ufffe`, "\uffff", `\uffff`)
 
 // Decode reads a message body. Unknown fields are errors: within one version the contract does not grow.
 func Decode(body string) (Command, error) {

@@ -31,7 +31,9 @@ func TestFaultsNameTheirField(t *testing.T) {
 		field  string
 	}{
 		"no room":              {func(c *Command) { c.Room = "" }, "room"},
-		"control character":    {func(c *Command) { c.Participant = "a\nb" }, "participant"},
+		"control character":    {func(c *Command) { c.Room = "a\nb" }, "room"},
+		"control in a file":    {func(c *Command) { c.File = "a\x01b" }, "file"},
+		"screen with track":    {func(c *Command) { c.Track, c.Media = "camera", Screen }, "media"},
 		"too long":             {func(c *Command) { c.Room = strings.Repeat("ä", 129) }, "room"},
 		"invalid UTF-8":        {func(c *Command) { c.Participant = "\xff" }, "participant"},
 		"unknown track":        {func(c *Command) { c.Track = "webcam" }, "track"},
@@ -55,6 +57,20 @@ func TestFaultsNameTheirField(t *testing.T) {
 			require.ErrorAs(t, command.Validate(), &fault)
 			require.Equal(t, c.field, fault.Field)
 		})
+	}
+}
+
+// Whoever is let into a room is recorded, whatever they are called. SQS takes no message with most control characters,
+// nor with two others that JSON allows.
+func TestIdentitiesMayHaveAnyCharacters(t *testing.T) {
+	const identity = "a\x00b\n\x1b[31m\x7f\u0085\ufffe\uffff\u2028\\ufffe"
+	for _, c := range []Command{NewStart("room", identity, time.Now()), NewStop("room", identity, time.Now())} {
+		body, err := c.Encode()
+		require.NoError(t, err)
+		require.False(t, strings.ContainsFunc(body, func(r rune) bool { return r < ' ' || r == 0xfffe || r == 0xffff }))
+		back, err := Decode(body)
+		require.NoError(t, err)
+		require.Equal(t, identity, back.Participant)
 	}
 }
 

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,7 +64,7 @@ func (c Command) validateStart() error {
 	if err := ValidateName("room", c.Room); err != nil {
 		return err
 	}
-	if err := ValidateName("participant", c.Participant); err != nil {
+	if err := ValidateIdentity("participant", c.Participant); err != nil {
 		return err
 	}
 	if err := ValidateTrack(c.Track); err != nil {
@@ -74,7 +75,7 @@ func (c Command) validateStart() error {
 	}
 
 	if c.Track != "" && c.Media != "" && c.Media != AudioVideo {
-		return fieldError("media", "does not go with track: a track is audio or video by itself")
+		return fieldError("media", "does not go with track: a track is recorded by itself")
 	}
 	if err := ValidateLabels(c.Labels); err != nil {
 		return err
@@ -101,11 +102,23 @@ func (c Command) validateStop() error {
 	if err := ValidateName("room", c.Room); err != nil {
 		return err
 	}
-	return ValidateName("participant", c.Participant)
+	return ValidateIdentity("participant", c.Participant)
 }
 
-// ValidateName checks a room name or identity: any Unicode but control characters, 1 to [MaxNameBytes] bytes.
+// ValidateName checks a room name: any Unicode but control characters, 1 to [MaxNameBytes] bytes.
 func ValidateName(field, value string) error {
+	if err := ValidateIdentity(field, value); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return fieldError(field, "contains a control character")
+	}
+	return nil
+}
+
+// ValidateIdentity checks an identity: any Unicode, 1 to [MaxNameBytes] bytes. Whoever is let into a room is recorded,
+// whatever they are called; keys have such characters escaped.
+func ValidateIdentity(field, value string) error {
 	switch {
 	case value == "":
 		return fieldError(field, "is required")
@@ -113,10 +126,7 @@ func ValidateName(field, value string) error {
 		return fieldError(field, "is not valid UTF-8")
 	case len(value) > MaxNameBytes:
 		return fieldError(field, "has %d bytes, at most %d are allowed", len(value), MaxNameBytes)
-	case strings.ContainsFunc(value, unicode.IsControl):
-		return fieldError(field, "contains a control character")
 	}
-
 	return nil
 }
 
@@ -138,13 +148,12 @@ func ValidateTrack(track string) error {
 	return fieldError("track", "must be a track SID (TR_…) or one of %s", strings.Join(Sources, ", "))
 }
 
-// ValidateMedia checks that media is empty or one of av, audio, video.
+// ValidateMedia checks that media is empty or one of [Medias].
 func ValidateMedia(m Media) error {
-	switch m {
-	case "", AudioVideo, AudioOnly, VideoOnly:
+	if m == "" || slices.Contains(Medias, m) {
 		return nil
 	}
-	return fieldError("media", "must be av, audio or video")
+	return fieldError("media", "must be av, audio, video or screen")
 }
 
 // Placeholders are the names that a file template may have in braces.

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"livekit-recorder/shared/command"
 )
 
 // Reasons that recordings and parts have in several places.
 const (
 	ReasonNotJoined = "participant did not join"
 	ReasonNoMedia   = "nothing was published that could be recorded"
+	// ReasonNoShare is the same of a recording that waited for a screen.
+	ReasonNoShare = "no screen was shared"
 	// ReasonUnsteady makes a recording failed, although its parts are there: it is not what anybody wanted.
 	ReasonUnsteady = "the tracks change again and again, so that there would be too many parts"
 	// ReasonGivenUp does the same.
@@ -136,9 +140,17 @@ func (r Recording) Concluded(reason string) Recording {
 		r.Reason = r.refusal()
 	case reason == ReasonNotJoined:
 	default:
-		r.Reason = ReasonNoMedia + "; " + reason
+		r.Reason = r.nothing() + "; " + reason
 	}
 	return r
+}
+
+// nothing says what a recording lacked of which nothing has come.
+func (r Recording) nothing() string {
+	if r.Media == command.Screen {
+		return ReasonNoShare
+	}
+	return ReasonNoMedia
 }
 
 // rank orders the states of parts by how much is settled. No part ever goes back.

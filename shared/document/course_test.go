@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"livekit-recorder/shared/command"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -69,6 +71,16 @@ func TestARecordingEndsWithWhatItsPartsHaveCome(t *testing.T) {
 			require.Equal(t, c.ends, r.EndedAt)
 		})
 	}
+}
+
+func TestWhatNobodyHasSharedIsNoRecording(t *testing.T) {
+	screen := Recording{Media: command.Screen}
+	require.Equal(t, "no screen was shared; left", screen.Concluded("left").Reason)
+	require.Equal(t, Failed, screen.Concluded("left").State)
+	require.Equal(t, ReasonNotJoined, screen.Concluded(ReasonNotJoined).Reason)
+
+	screen, _ = screen.Without(Unrecorded{SID: "TR_1", Codec: "h265", Reason: UnrecordedCodec})
+	require.Equal(t, "codec h265", screen.Concluded("left").Reason, "something was shared")
 }
 
 func TestASavedDocumentLosesNothingThatOthersHaveWritten(t *testing.T) {

@@ -41,7 +41,7 @@ type Recording struct {
 	Profile
 	Changes        []Change      `json:"changes,omitempty"`
 	ChangesOmitted int           `json:"changesOmitted,omitempty"`
-	Target         string        `json:"target"` // av, audio, video, a source, or a track SID
+	Target         string        `json:"target"` // av, audio, video, screen, a source, or a track SID
 	Media          command.Media `json:"media,omitempty"`
 	Track          string        `json:"track,omitempty"`
 	State          State         `json:"state"`

@@ -280,6 +280,29 @@ func TestStopEndsEveryTargetAndStopByIDOnlyOne(t *testing.T) {
 	require.Empty(t, ended, "asked for before they were")
 }
 
+// A webhook asks for several targets of one session, and comes twice; one of the recordings is over by then.
+func TestEachTargetOfASessionIsAnsweredOnce(t *testing.T) {
+	screen := func(id string, second int) command.Command {
+		c := joined(id, "S1", second)
+		c.Media = command.Screen
+		return c
+	}
+	e := apply(Entry{}, joined("R1", "S1", 1), screen("R2", 1))
+	require.Len(t, e.Claims, 2)
+
+	for n, again := range []command.Command{joined("R3", "S1", 2), screen("R4", 2)} {
+		_, grant := e.ApplyBid(bid(again, "two"))
+		require.Equal(t, Duplicate, grant.Verdict)
+		require.Equal(t, []string{"R1", "R2"}[n], grant.Current)
+	}
+	stopped, _ := e.ApplyStop(stopByHand("R2", 5))
+	over, closing := stopped.ApplyClose("R2", 1, nil, at(6))
+	require.Equal(t, Closed, closing)
+	_, grant := over.ApplyBid(bid(screen("R5", 7), "two"))
+	require.Equal(t, Void, grant.Verdict)
+	require.Equal(t, Departed, apply(over, left("S1", 8)).Standing("R1", 1).Holding)
+}
+
 func TestADepartureIsToldFromAStop(t *testing.T) {
 	e := apply(Entry{}, joined("R1", "S1", 1))
 	require.Equal(t, Departed, apply(e, left("S1", 5)).Standing("R1", 1).Holding)

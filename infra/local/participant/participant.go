@@ -39,6 +39,8 @@ type Options struct {
 	Reported func(lasted time.Duration) (ahead time.Duration, any bool)
 	// Stamped is by how much the timestamps of media differ from their time, when the call has lasted that long.
 	Stamped func(lasted time.Duration) (ahead time.Duration)
+	// Kind is what the participant is: an agent, somebody on a telephone.
+	Kind lksdk.ParticipantKind
 	// Goodbye is what leaving does instead of taking leave of the server: nothing, or something that hangs, as it does
 	// when the connection breaks just then.
 	Goodbye func()
@@ -88,6 +90,7 @@ func Join(url, key, secret, room, identity, media string, options ...Options) (*
 		APISecret:           secret,
 		RoomName:            room,
 		ParticipantIdentity: identity,
+		ParticipantKind:     p.Kind,
 	}, &lksdk.RoomCallback{}, lksdk.WithAutoSubscribe(false),
 		lksdk.WithInterceptors([]interceptor.Factory{responder, &reporters{p}}))
 	if err != nil {
@@ -125,18 +128,27 @@ func (p *Participant) video(signal string, source livekit.TrackSource) (*Publica
 }
 
 // Microphone publishes the beeps.
-func (p *Participant) Microphone() (*Publication, error) { return p.audio("opus") }
+func (p *Participant) Microphone() (*Publication, error) {
+	return p.audio("opus", livekit.TrackSource_MICROPHONE)
+}
 
 // StereoMicrophone publishes the beeps on two channels.
-func (p *Participant) StereoMicrophone() (*Publication, error) { return p.audio("opus-stereo") }
+func (p *Participant) StereoMicrophone() (*Publication, error) {
+	return p.audio("opus-stereo", livekit.TrackSource_MICROPHONE)
+}
 
-func (p *Participant) audio(signal string) (*Publication, error) {
+// ScreenShareAudio publishes the beeps as a shared screen's sound.
+func (p *Participant) ScreenShareAudio() (*Publication, error) {
+	return p.audio("opus", livekit.TrackSource_SCREEN_SHARE_AUDIO)
+}
+
+func (p *Participant) audio(signal string, source livekit.TrackSource) (*Publication, error) {
 	packets, err := Frames(p.ctx, p.media, signal)
 	if err != nil {
 		return nil, err
 	}
 	beeps := &clock{rate: AudioClock, skew: p.AudioSkew}
-	return p.publish(codecOf(signal), livekit.TrackSource_MICROPHONE, beeps, packets, packet)
+	return p.publish(codecOf(signal), source, beeps, packets, packet)
 }
 
 // Leave ends everything. Sending ends first; what was sent until then says [Participant.Sent]. A goodbye that hangs

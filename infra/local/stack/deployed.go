@@ -43,16 +43,17 @@ func (s *Stack) deploy(ctx context.Context) error {
 		return err
 	}
 	given := map[string]string{
-		"AWS::Region":      home,
-		"LiveKitUrl":       s.LiveKit,
-		"LiveKitSecretArn": "arn:aws:secretsmanager:" + home + ":000000000000:secret:local-AbCdEf",
-		"AutoRecord":       cmp.Or(s.AutoRecord, "all"),
-		"ExistingBucket":   Bucket,
-		"BucketRegion":     region,
-		"S3Directory":      Directory,
-		"RecorderVersion":  "local",
-		"VpcId":            "vpc-local",
-		"SubnetIds":        "subnet-local",
+		"AWS::Region":       home,
+		"LiveKitUrl":        s.LiveKit,
+		"LiveKitSecretArn":  "arn:aws:secretsmanager:" + home + ":000000000000:secret:local-AbCdEf",
+		"AutoRecord":        cmp.Or(s.AutoRecord, "all"),
+		"AutoRecordTargets": cmp.Or(s.AutoTargets, "av"),
+		"ExistingBucket":    Bucket,
+		"BucketRegion":      region,
+		"S3Directory":       Directory,
+		"RecorderVersion":   "local",
+		"VpcId":             "vpc-local",
+		"SubnetIds":         "subnet-local",
 	}
 
 	for _, queue := range queueNames {

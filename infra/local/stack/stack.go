@@ -47,6 +47,8 @@ type Options struct {
 	BucketRoot                            string // directory in which the bucket is, as plain files
 	APIPort, LiveKitPort, SQSPort, S3Port int
 	AutoRecord                            string
+	// AutoTargets is AUTO_RECORD_TARGETS; empty: the default.
+	AutoTargets string
 	// Plain runs the API as a plain HTTP server, functions/server, and not as a Lambda.
 	Plain bool
 	// RecorderEnv is added to every recorder's environment. Parts are not joined without JOIN_PARTS=on: most tests look at
