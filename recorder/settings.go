@@ -228,7 +228,7 @@ func readSettings() (settings, error) {
 			hold:          r.duration("HOLD_LIMIT", worker.MaxHold, time.Second),
 			scratchLimit:  r.bytes("SCRATCH_LIMIT"),
 			maxRecordings: r.integer("MAX_RECORDINGS", 0, 1),
-			joinParts:     r.onOff("JOIN_PARTS", true),
+			joinParts:     r.onOff("JOIN_PARTS", false),
 		},
 	}
 	s.notices.bus = os.Getenv("EVENT_BUS")

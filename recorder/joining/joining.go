@@ -152,8 +152,9 @@ func (j *Joiner) attempt(ctx context.Context, r document.Recording, log logrus.F
 			continue
 		}
 		name := document.JoinedName(r.File, r.Join.Attempts, len(files)+1, string(mux.ContainerOf(g.header(all))))
-		files = append(files, document.Part{Key: j.Storage.Key(name)}) // should it fail, what there is of it goes
-		if files[len(files)-1], err = j.make(ctx, g, all, name); err != nil {
+		made, err := j.make(ctx, g, all, name)
+		files = append(files, made) // should it fail, what is stored of it goes
+		if err != nil {
 			return r, err
 		}
 	}
@@ -164,16 +165,18 @@ func (j *Joiner) attempt(ctx context.Context, r document.Recording, log logrus.F
 	return joined, nil
 }
 
-// giveUp removes the files of an attempt of which nothing has come. Should that fail, the next attempt does it.
+// giveUp removes the files of an attempt of which nothing has come. A write of the document may still be on its way, and
+// would name them: so the document is written first, on the condition of what it is now, which leaves that write
+// behind. If that fails, nothing is removed: the next attempt does it.
 func (j *Joiner) giveUp(ctx context.Context, r document.Recording, files []document.Part, log logrus.FieldLogger) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	now, err := j.Documents.ByID(ending, r.ID)
+	now, err := j.Documents.EndJoin(ending, r, "")
 	if err == nil && listed(now, files) {
 		return // the answer to the writing of the document got lost
 	}
 	for _, f := range files {
-		if err == nil {
+		if err == nil && f.Size > 0 { // what has no size is not stored, and there may be something else in its place
 			err = j.Storage.Remove(ending, name(r, f.Key))
 		}
 	}
@@ -193,15 +196,24 @@ func name(r document.Recording, key string) string {
 	return path.Join(path.Dir(r.File), path.Base(key))
 }
 
-// clear removes what earlier attempts have left that were cut off.
+// clear removes what earlier attempts have left that were cut off. A newer one's files are none of its business, and
+// neither are those of recordings whose names are alike.
 func (j *Joiner) clear(ctx context.Context, r document.Recording) error {
 	left, err := j.Storage.Leftovers(ctx, r.File+document.JoinedMark)
 	if err != nil {
 		return fmt.Errorf("look for what earlier attempts have left: %w", err)
 	}
 	for _, name := range left {
-		if listed(r, []document.Part{{Key: j.Storage.Key(name)}}) {
+		attempt, ours := document.JoinedBy(r.File, name)
+		if !ours || attempt >= r.Join.Attempts || listed(r, []document.Part{{Key: j.Storage.Key(name)}}) {
 			continue
+		}
+		taken, err := j.Documents.Taken(ctx, document.JoinedFile(r.File, attempt))
+		if err != nil {
+			return fmt.Errorf("look for a recording of that name: %w", err)
+		}
+		if taken {
+			continue // an older version gave a recording that name
 		}
 		if err := j.Storage.Remove(ctx, name); err != nil {
 			return fmt.Errorf("remove what an earlier attempt has left: %w", err)
@@ -210,12 +222,28 @@ func (j *Joiner) clear(ctx context.Context, r document.Recording) error {
 	return nil
 }
 
+// errNotStored says that the file that parts are said to be in is not there as the document says.
+var errNotStored = errors.New("the joined file is not stored as its document says")
+
 // Tidy removes the files of parts that are in others now: a recorder that was taken for dead may have stored its own
-// once more.
+// once more. Whatever the document says, no part goes while the file is not there that it is in.
 func (j *Joiner) Tidy(ctx context.Context, r document.Recording) error {
-	for _, gone := range r.Gone() {
-		if err := j.Storage.RemovePart(ctx, name(r, gone.Key), gone.Size); err != nil {
-			return fmt.Errorf("remove a part that has been joined: %w", err)
+	for _, joined := range r.Parts {
+		gone := r.GoneInto(joined)
+		if len(gone) == 0 {
+			continue
+		}
+		size, _, err := j.Storage.Look(ctx, name(r, joined.Key))
+		if err == nil && size != joined.Size {
+			err = fmt.Errorf("%w: it has %d bytes, not %d", errNotStored, size, joined.Size)
+		}
+		if err != nil {
+			return fmt.Errorf("parts stay: look at %s: %w", joined.Key, err)
+		}
+		for _, part := range gone {
+			if err := j.Storage.RemovePart(ctx, name(r, part.Key), part.Size); err != nil {
+				return fmt.Errorf("remove a part that has been joined: %w", err)
+			}
 		}
 	}
 	return nil
@@ -223,6 +251,7 @@ func (j *Joiner) Tidy(ctx context.Context, r document.Recording) error {
 
 // scanAll finds out what all parts of a recording have that have a file.
 func (j *Joiner) scanAll(ctx context.Context, r document.Recording) (all []scanned, err error) {
+	origin := earliest(r)
 	for _, part := range r.Parts {
 		if part.State != document.Completed {
 			continue // there is no file of it
@@ -241,8 +270,8 @@ func (j *Joiner) scanAll(ctx context.Context, r document.Recording) (all []scann
 			return nil, err
 		}
 
-		if part.StartedAt != nil && r.StartedAt != nil {
-			s.start = part.StartedAt.Sub(*r.StartedAt)
+		if part.StartedAt != nil {
+			s.start = part.StartedAt.Sub(origin)
 		}
 		if err := j.scan(ctx, &s); err != nil {
 			return nil, fmt.Errorf("scan %s: %w", part.Key, err)
@@ -262,6 +291,16 @@ func (j *Joiner) scanAll(ctx context.Context, r document.Recording) (all []scann
 			cmp.Compare(a.end(), b.end()))
 	})
 	return all, nil
+}
+
+// earliest is when the first part begins: the document itself may not say, if what has parts came late.
+func earliest(r document.Recording) (first time.Time) {
+	for _, part := range r.Parts {
+		if part.StartedAt != nil && (first.IsZero() || part.StartedAt.Before(first)) {
+			first = *part.StartedAt
+		}
+	}
+	return first
 }
 
 // make makes the file of a group, and returns what the document is to say of it.

@@ -259,7 +259,7 @@ func (m *multipart) gone(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-func isCode(err error, code string) bool {
+func isCode(err error, codes ...string) bool {
 	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == code
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }

@@ -59,7 +59,12 @@ func (s *S3) RemovePart(ctx context.Context, name string, size int64) error {
 	if err != nil || !there.there || there.size != size {
 		return err
 	}
-	return s.delete(ctx, there.key)
+	// On that condition: its recorder may put the whole of it there at this moment.
+	_, err = s.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &there.key, IfMatch: &there.tag})
+	if err != nil && !isCode(err, "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey") {
+		return fmt.Errorf("delete %s: %w", there.key, err)
+	}
+	return nil
 }
 
 func (s *S3) delete(ctx context.Context, key string) error {

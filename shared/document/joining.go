@@ -2,8 +2,10 @@ package document
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -96,17 +98,11 @@ func (r Recording) JoinedInto(attempt int, files []Part, separate map[string]str
 	return r, nil
 }
 
-// Gone are the parts that are in others now, so that their files can go.
-func (r Recording) Gone() (parts []Joined) {
-	for _, p := range r.Parts {
-		for _, j := range p.Joined {
-			listed := slices.ContainsFunc(r.Parts, func(other Part) bool { return other.Key == j.Key })
-			if !listed {
-				parts = append(parts, j)
-			}
-		}
-	}
-	return parts
+// GoneInto are the parts that are in one part now, so that their files can go: those that are not listed any more.
+func (r Recording) GoneInto(joined Part) []Joined {
+	return slices.DeleteFunc(slices.Clone(joined.Joined), func(j Joined) bool {
+		return slices.ContainsFunc(r.Parts, func(other Part) bool { return other.Key == j.Key })
+	})
 }
 
 // withoutJoined leaves out the parts that are in one of those files: who writes them down has not heard of it yet. A
@@ -130,11 +126,33 @@ const JoinedMark = ".joined"
 // JoinedName is what file number n (from 1) of an attempt to join the parts of a recording is called where it is
 // stored. No two attempts write the same name.
 func JoinedName(file string, attempt, n int, container string) string {
+	return PartName(JoinedFile(file, attempt), 1, n, container)
+}
+
+// JoinedFile is what the names of an attempt's files begin with.
+func JoinedFile(file string, attempt int) string {
 	file += JoinedMark
 	if attempt > 1 {
 		file += strconv.Itoa(attempt)
 	}
-	return PartName(file, 1, n, container)
+	return file
+}
+
+// ofAttempt is what comes behind a recording's name in the names of joined files.
+var ofAttempt = regexp.MustCompile(`^\.joined([0-9]*)(\.part[0-9]+)?\.[a-z0-9]+$`)
+
+// JoinedBy is the attempt that writes joined files of that name; ours says whether they are of that recording.
+func JoinedBy(file, name string) (attempt int, ours bool) {
+	rest, begins := strings.CutPrefix(name, file)
+	match := ofAttempt.FindStringSubmatch(rest)
+	if !begins || match == nil || strings.HasSuffix(name, ".json") {
+		return 0, false
+	}
+	if match[1] == "" {
+		return 1, true
+	}
+	attempt, err := strconv.Atoi(match[1])
+	return attempt, err == nil && attempt > 1 && strconv.Itoa(attempt) == match[1]
 }
 
 // FewestGaps bounds the list of a track's gaps: the longest ones are left. Omitted is how many are not.

@@ -30,7 +30,7 @@ func TestOneFileTakesThePlaceOfItsParts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Part{into()}, r.Parts)
 	require.Equal(t, &Joining{Attempts: 1}, r.Join)
-	require.Equal(t, into().Joined, r.Gone())
+	require.Equal(t, into().Joined, r.GoneInto(r.Parts[0]))
 	require.False(t, r.Several())
 	_, err = r.BeginJoin()
 	require.ErrorIs(t, err, ErrUnjoinable, "nothing is left to be joined")
@@ -64,13 +64,13 @@ func TestWhatIsJoinedDoesNotComeBack(t *testing.T) {
 	require.Equal(t, joined.Join, saved.Join)
 	require.Equal(t, joined.Parts, joined.Amended(before.Parts).Parts)
 	require.Equal(t, joined.Parts, joined.Amended([]Part{because(lasting("a.ogg", Failed, 0, 0), "lost")}).Parts)
-	require.Equal(t, into().Joined, joined.Gone())
+	require.Equal(t, into().Joined, joined.GoneInto(joined.Parts[0]))
 
 	late := sized(lasting("a.ogg", Completed, 0, 13), 11)
 	amended := joined.Amended([]Part{late})
 	require.Len(t, amended.Parts, 2, "it is another file by now")
 	require.True(t, amended.Several())
-	require.Equal(t, into().Joined[1:], amended.Gone())
+	require.Equal(t, into().Joined[1:], amended.GoneInto(into()), "not the one that is listed")
 }
 
 func TestPartsThatComeMeanwhileStay(t *testing.T) {
@@ -98,4 +98,34 @@ func TestNamesOfJoinedFilesAreNobodyElses(t *testing.T) {
 	require.Equal(t, "a.joined2.part3.mp4", JoinedName("a", 2, 3, "mp4"))
 	require.Equal(t, ".joined2", ReservedEnding("a.joined2"))
 	require.Equal(t, ".Joined", ReservedEnding("a.Joined/b"))
+}
+
+// Files of other recordings may have names that are alike.
+func TestWhoseJoinedFilesAreTheirs(t *testing.T) {
+	for name, attempt := range map[string]int{
+		"room/alice.joined.webm":          1,
+		"room/alice.joined2.ogg":          2,
+		"room/alice.joined12.part3.mp4":   12,
+		"room/alice.joinedparty.webm":     0,
+		"room/alice.joinedparty.e2.webm":  0,
+		"room/alice.joined.json":          0,
+		"room/alice.joined1.webm":         0,
+		"room/alice.joined02.webm":        0,
+		"room/alice.joined2/file.webm":    0,
+		"room/alice.joined.e2.part1.webm": 0,
+		"room/bob.joined.webm":            0,
+	} {
+		got, ours := JoinedBy("room/alice", name)
+		require.Equal(t, attempt > 0, ours, name)
+		if ours {
+			require.Equal(t, attempt, got, name)
+		}
+	}
+	for attempt := 1; attempt < 4; attempt++ {
+		for n := 1; n < 4; n++ {
+			got, ours := JoinedBy("room/alice", JoinedName("room/alice", attempt, n, "webm"))
+			require.True(t, ours)
+			require.Equal(t, attempt, got)
+		}
+	}
 }

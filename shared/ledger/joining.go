@@ -2,9 +2,19 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"livekit-recorder/shared/document"
 )
+
+// Taken says whether there is a recording with that file name.
+func (d Documents) Taken(ctx context.Context, file string) (bool, error) {
+	_, _, err := d.Store.Get(ctx, DocumentKey(file))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // BeginJoin notes an attempt to join the parts of a recording, and returns the document.
 // [document.ErrUnjoinable] says that there is nothing to join.
