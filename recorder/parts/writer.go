@@ -194,7 +194,8 @@ func (w *writer) end(now time.Time) {
 	}
 }
 
-// reports returns what the document says of the part's tracks at the moment, and the part's length.
+// reports returns what the document says of the part's tracks at the moment, and the part's length. A stream of which
+// no frame has come is nobody's yet.
 func (w *writer) reports() (reports []document.TrackReport, length time.Duration) {
 	reports = make([]document.TrackReport, len(w.streams))
 
@@ -204,5 +205,6 @@ func (w *writer) reports() (reports []document.TrackReport, length time.Duration
 		reports[s.index] = s.report
 		length = max(length, s.end)
 	}
+	reports = slices.DeleteFunc(reports, func(r document.TrackReport) bool { return r.Kind == "" })
 	return reports, length
 }

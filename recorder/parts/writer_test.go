@@ -135,9 +135,10 @@ func TestPacketsAreNotCountedInTwoParts(t *testing.T) {
 	s.tracks[track.Audio].stats = track.Stats{PacketsReceived: 10, PacketsLost: 2, Dropped: 1}
 	s.frame(track.Audio, 0)
 	reports, length := s.reports()
-	require.EqualValues(t, 10, reports[1].PacketsReceived)
-	require.EqualValues(t, 2, reports[1].PacketsLost)
-	require.EqualValues(t, 1, reports[1].DroppedFrames)
+	require.Len(t, reports, 1, "nothing has come of a camera: who reads the document would find a track without a name")
+	require.EqualValues(t, 10, reports[0].PacketsReceived)
+	require.EqualValues(t, 2, reports[0].PacketsLost)
+	require.EqualValues(t, 1, reports[0].DroppedFrames)
 	require.Equal(t, 20*ms, length)
 
 	next := newWriter(s.file, day, []mux.Stream{{Codec: s.tracks[track.Audio].codec}}, s.known)
