@@ -24,6 +24,7 @@ const (
 	separateKinds    = "it overlaps with what is before it, and has no sound"
 	separateSets     = "its pictures need other parameter sets, which are in its header only"
 	separateBehind   = "what is before it is separate"
+	separateClock    = "its clock does not fit: it has not what is before it has at the same time"
 	separateChannels = "its sound has other channels"
 )
 
@@ -38,9 +39,13 @@ type scanned struct {
 	// contained says that the first key frame has with it what a decoder needs.
 	contained bool
 	problem   string // why it cannot be joined to anything
+
+	// marks are frames of sound that is no silence, in order of time: those whose sums have none of the bits of picked.
+	marks  []keyFrame
+	picked uint64
 }
 
-// keyFrame is one in a part. Two recorders that had the same have the same sum for it.
+// keyFrame is one in a part, or a frame of sound. Two recorders that had the same have the same sum for it.
 type keyFrame struct {
 	at  time.Duration
 	sum uint64
@@ -53,6 +58,7 @@ const clockDifference = time.Second
 type extent struct {
 	from, to time.Duration
 	packets  int64
+	last     time.Duration // when the last packet begins
 }
 
 func (s scanned) has(kind track.Kind) bool { return s.extents[kind].packets > 0 }
@@ -131,14 +137,17 @@ func (g *group) add(parts []scanned, n int) (separate string) {
 	for {
 		last := lastOf(kept)
 		before := parts[last.n]
+		inside := next.end() <= before.end() && before.covers(next)
 		switch {
-		case next.end() <= before.end() && before.covers(next):
+		case inside && before.fits(next):
 			g.pieces = append(kept, piece{n, next.begin(), next.begin()}) // all of it is there already
 			return ""
-		case next.end() < before.end():
+		case next.end() < before.end() && !inside:
 			return separateWithin
 		case next.begin() < before.end() && before.has(track.Audio) && !next.has(track.Audio):
 			return separateKinds
+		case !before.fits(next):
+			return separateClock
 		}
 
 		at := cut(before, next)

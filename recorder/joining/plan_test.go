@@ -19,6 +19,7 @@ type part struct {
 	channels        string // of a header that tells of more than two
 	problem         string
 	late            float64 // by how many milliseconds its clock is slow
+	silent          bool
 }
 
 func (p part) scanned(t *testing.T) (s scanned) {
@@ -29,13 +30,18 @@ func (p part) scanned(t *testing.T) (s scanned) {
 		codec, ok := track.CodecOf(mime)
 		require.True(t, ok)
 		s.streams = append(s.streams, mux.Stream{Codec: codec, Config: track.Config{Private: []byte(p.sets)}})
-		s.extents[track.Video] = extent{seconds(p.pictures[0]), seconds(p.pictures[1]), 10}
+		s.extents[track.Video] = extent{seconds(p.pictures[0]), seconds(p.pictures[1]), 10, seconds(p.pictures[1])}
 	}
 	if p.sound != nil {
 		codec, ok := track.CodecOf("audio/opus")
 		require.True(t, ok)
 		s.streams = append(s.streams, mux.Stream{Codec: codec, Config: track.Config{Private: []byte(p.channels)}})
-		s.extents[track.Audio] = extent{seconds(p.sound[0]), seconds(p.sound[1]), 10}
+		s.extents[track.Audio] = extent{seconds(p.sound[0]), seconds(p.sound[1]), 10, seconds(p.sound[1])}
+	}
+	for of := 0.0; p.sound != nil && !p.silent && of < 100; of += 0.5 { // by a clock that is right
+		if at := of - p.late/1000; at >= p.sound[0] && at < p.sound[1] {
+			s.marks = append(s.marks, keyFrame{seconds(at), uint64(1000 * of)})
+		}
 	}
 	s.start = s.begin()
 	for _, key := range p.keys {
@@ -103,6 +109,28 @@ func TestWhereOnePartGoesOnInTheNext(t *testing.T) {
 			[][]used{{{0, 0, 0}, {1, 0, 13}}}, []string{""}},
 		"the one in between is not needed": {[]part{both(0, 10), both(8, 12, 9), both(8.5, 20)},
 			[][]used{{{0, 0, 8.5}, {1, 9, 9}, {2, 8.5, 20}}}, []string{""}},
+		"its clock has been set back": {
+			[]part{both(0, 10, 7), with(both(6, 20, 9), func(p *part) { p.late = 15_000 })},
+			[][]used{{{0, 0, 10}}, {{1, 6, 20}}}, []string{"", separateClock}},
+		"its clock has been set back, and it is shorter": {
+			[]part{sound(0, 20), with(sound(5, 15), func(p *part) { p.late = 15_000 })},
+			[][]used{{{0, 0, 20}}, {{1, 5, 15}}}, []string{"", separateClock}},
+		"its clock has been set back, and it is as long": {
+			[]part{sound(0, 20), with(sound(5, 20), func(p *part) { p.late = 15_000 })},
+			[][]used{{{0, 0, 20}}, {{1, 5, 20}}}, []string{"", separateClock}},
+		"its clock has been corrected by a little": {
+			[]part{both(0, 10, 7), with(both(9.9, 20), func(p *part) { p.late = 100 })},
+			[][]used{{{0, 0, 9.9}, {1, 9.9, 20}}}, []string{""}},
+		"silence is not missed": {
+			[]part{with(sound(0, 10), func(p *part) { p.silent = true }), with(sound(6, 20), func(p *part) { p.silent = true })},
+			[][]used{{{0, 0, 10}, {1, 10, 20}}}, []string{""}},
+		"silence, but other pictures": {
+			[]part{with(both(0, 10, 7), func(p *part) { p.silent = true }),
+				with(both(6, 20, 9), func(p *part) { p.late, p.silent = 15_000, true })},
+			[][]used{{{0, 0, 10}}, {{1, 6, 20}}}, []string{"", separateClock}},
+		"silence in one, sound in the other": {
+			[]part{sound(0, 10), with(sound(6, 20), func(p *part) { p.silent = true })},
+			[][]used{{{0, 0, 10}}, {{1, 6, 20}}}, []string{"", separateClock}},
 		"another codec": {[]part{both(0, 10), with(both(10, 20), func(p *part) { p.codec = "vp9" }), sound(20, 30)},
 			[][]used{{{0, 0, 10}}, {{1, 10, 20}, {2, 20, 30}}}, []string{"", "its pictures are vp9, those before it vp8"}},
 		"sound, and then two codecs": {[]part{sound(0, 5), both(5, 10),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"slices"
 	"time"
@@ -20,7 +21,41 @@ const (
 	mostKeys = 1 << 16
 	// longestInterval is the longest time between two pictures that says how long one is shown.
 	longestInterval = time.Second
+	// shortest is by how much a file may be shorter than its document says: more has been cut off.
+	shortest = 500 * time.Millisecond
+	// mostMarks is how many frames of sound of a part are remembered by their bytes: those of 90 minutes of speech. Of
+	// more, only some are, picked by their bytes, so that two recorders pick the same.
+	mostMarks = 1 << 18
+	// leastMark is the fewest bytes of a frame of sound that says something. A shorter one is background noise, or
+	// silence, and looks like many others.
+	leastMark = 8
 )
+
+// mark is a frame that is remembered, to be found again in another part.
+func (s *scanned) mark(at time.Duration, p mux.Packet) {
+	if len(p.Data) < leastMark || filledIn(p.Data, p.Length) {
+		return
+	}
+	sum := crc64.Checksum(p.Data, sums)
+	if sum&s.picked != 0 {
+		return
+	}
+	s.marks = append(s.marks, keyFrame{at, sum})
+	for len(s.marks) > mostMarks {
+		s.picked = s.picked<<1 | 1
+		s.marks = slices.DeleteFunc(s.marks, func(k keyFrame) bool { return k.sum&s.picked != 0 })
+	}
+}
+
+// origin is when the earliest of some parts begins, as far as that is known of any.
+func origin(parts []document.Part) (earliest time.Time) {
+	for _, p := range parts {
+		if p.StartedAt != nil && (earliest.IsZero() || p.StartedAt.Before(earliest)) {
+			earliest = *p.StartedAt
+		}
+	}
+	return earliest
+}
 
 // read reads a part from its beginning to its end. The first picture of an MP4 file that was written while it grew has
 // no time of its own there, but in the document.
@@ -75,7 +110,7 @@ func (j *Joiner) scan(ctx context.Context, s *scanned) error {
 		at, kind := s.start+p.At, kinds[p.Stream]
 		e := s.extents[kind]
 		if e.packets == 0 {
-			e.from = at
+			e.from, e.last = at, at
 			if kind == track.Video {
 				s.contained = contained(s.streams[p.Stream].Codec.Name, p.Data)
 			}
@@ -86,8 +121,12 @@ func (j *Joiner) scan(ctx context.Context, s *scanned) error {
 			interval = at - before
 		}
 		last[p.Stream] = at
+		if kind == track.Audio {
+			s.mark(at, p)
+		}
 
 		e.packets++
+		e.last = max(e.last, at)
 		e.to = max(e.to, at+max(p.Length, shown(kind, interval)))
 		s.extents[kind] = e
 		if kind == track.Video && p.Key {
@@ -110,6 +149,8 @@ func (j *Joiner) scan(ctx context.Context, s *scanned) error {
 		s.problem = separateReorders
 	case len(s.extents) == 0:
 		s.problem = "its file is empty"
+	case s.end()-s.start < seconds(s.part.Duration)-shortest:
+		s.problem = fmt.Sprintf("its file ends after %.1f of %.1f seconds", (s.end() - s.start).Seconds(), s.part.Duration)
 	}
 	return nil
 }

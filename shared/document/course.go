@@ -120,10 +120,13 @@ func (r Recording) Dismissed(reason string) Recording {
 // Concluded returns a document in its final state. It is completed if one of its parts is, unless the reason says
 // otherwise. Without any part, tracks that could not be recorded are what there is to say.
 func (r Recording) Concluded(reason string) Recording {
-	r.State, r.Reason, r.EndedAt = Failed, reason, nil
+	r.State, r.Reason, r.StartedAt, r.EndedAt = Failed, reason, nil, nil
 	for _, part := range r.Parts {
 		if part.State == Completed && !slices.Contains(failing, reason) {
 			r.State = Completed
+		}
+		if start := part.StartedAt; start != nil && (r.StartedAt == nil || start.Before(*r.StartedAt)) {
+			r.StartedAt = start
 		}
 		if end := part.end(); part.StartedAt != nil && (r.EndedAt == nil || end.After(*r.EndedAt)) {
 			r.EndedAt = &end

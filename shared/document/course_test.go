@@ -259,3 +259,12 @@ func TestOnlyWhatIsCompletedOrFailedIsFinal(t *testing.T) {
 		require.Equal(t, final, Part{State: state}.Final(), state)
 	}
 }
+
+// A recording without parts ends, and its parts come then.
+func TestWhenARecordingBeganIsKnownByItsParts(t *testing.T) {
+	r := Recording{}.Concluded("left")
+	require.Nil(t, r.StartedAt)
+	r = r.Amended([]Part{lasting("b", Completed, 20, 10), lasting("a", Completed, 5, 15), {Key: "c", State: Failed}})
+	require.Equal(t, after(5), r.StartedAt)
+	require.Equal(t, after(30), r.EndedAt)
+}
