@@ -251,7 +251,7 @@ func (j *Joiner) Tidy(ctx context.Context, r document.Recording) error {
 
 // scanAll finds out what all parts of a recording have that have a file.
 func (j *Joiner) scanAll(ctx context.Context, r document.Recording) (all []scanned, err error) {
-	origin := earliest(r)
+	began := origin(r.Parts)
 	for _, part := range r.Parts {
 		if part.State != document.Completed {
 			continue // there is no file of it
@@ -271,7 +271,7 @@ func (j *Joiner) scanAll(ctx context.Context, r document.Recording) (all []scann
 		}
 
 		if part.StartedAt != nil {
-			s.start = part.StartedAt.Sub(origin)
+			s.start = part.StartedAt.Sub(began)
 		}
 		if err := j.scan(ctx, &s); err != nil {
 			return nil, fmt.Errorf("scan %s: %w", part.Key, err)
@@ -291,16 +291,6 @@ func (j *Joiner) scanAll(ctx context.Context, r document.Recording) (all []scann
 			cmp.Compare(a.end(), b.end()))
 	})
 	return all, nil
-}
-
-// earliest is when the first part begins: the document itself may not say, if what has parts came late.
-func earliest(r document.Recording) (first time.Time) {
-	for _, part := range r.Parts {
-		if part.StartedAt != nil && (first.IsZero() || part.StartedAt.Before(first)) {
-			first = *part.StartedAt
-		}
-	}
-	return first
 }
 
 // make makes the file of a group, and returns what the document is to say of it.
