@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -57,7 +58,7 @@ func newRecorder(m Machine) (Recorder, error) {
 		Policy:        policy,
 		Scratch:       scratchDirectory,
 		MaxRecordings: maxRecordings,
-		JoinParts:     true,
+		JoinParts:     os.Getenv("JOIN_PARTS") == "on", // as by default: off
 		Hold:          m.Hold,
 		StopTimeout:   stopTimeout,
 	}, service.World{

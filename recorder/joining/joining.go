@@ -165,9 +165,9 @@ func (j *Joiner) attempt(ctx context.Context, r document.Recording, log logrus.F
 	return joined, nil
 }
 
-// giveUp removes the files of an attempt of which nothing has come. A write of the document may still be on its way, and
-// would name them: so the document is written first, on the condition of what it is now, which leaves that write
-// behind. If that fails, nothing is removed: the next attempt does it.
+// giveUp removes the files of an attempt of which nothing has come. A write of the document that names them may still
+// be on its way: so the document is written first, on the condition of what it is now, which that write then does not
+// meet. If that fails, nothing is removed: the next attempt does it.
 func (j *Joiner) giveUp(ctx context.Context, r document.Recording, files []document.Part, log logrus.FieldLogger) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()

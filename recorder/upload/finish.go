@@ -62,6 +62,9 @@ func (u *Upload) store(ctx context.Context) (*made, error) {
 	case !gone:
 		return nil, failed
 	case u.sent.released > 0:
+		if err := u.staysAway(ctx); err != nil {
+			return nil, err // the next call looks
+		}
 		return u.bereft(ctx)
 	}
 

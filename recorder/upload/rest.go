@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // mostRests is how many extra names are tried.
@@ -51,6 +52,36 @@ func (u *Upload) superseded(ctx context.Context, size int64, there found, gone b
 	u.sent.strays = true
 	u.log.WithField("rest", stored.name).Warn("another recorder made a file of what was uploaded: here is the whole")
 	return stored, nil
+}
+
+// Somebody's completion may be under way: the upload can be gone before the object is there.
+const (
+	objectPatience = 5 * time.Second
+	objectLook     = 250 * time.Millisecond
+)
+
+// errAppeared says that an object has come in the meantime.
+var errAppeared = errors.New("its object was made just now")
+
+// staysAway makes sure that there is no object, and none about to come.
+func (u *Upload) staysAway(ctx context.Context) error {
+	ticker := time.NewTicker(objectLook)
+	defer ticker.Stop()
+	for until := time.Now().Add(objectPatience); time.Now().Before(until); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		there, err := u.s3.look(ctx, u.parts.key)
+		if err != nil {
+			return err
+		}
+		if there.there {
+			return fmt.Errorf("store %s: %w", u.parts.key, errAppeared)
+		}
+	}
+	return nil
 }
 
 // bereft stores a file of which neither the upload is there any more nor an object: that has been joined to others, or
