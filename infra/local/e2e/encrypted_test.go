@@ -30,7 +30,8 @@ func chromium(t *testing.T, s *stack.Stack) *browser.Browser {
 }
 
 // publishes lets somebody join a room with a page and publish camera and microphone.
-func publishes(ctx context.Context, t *testing.T, s *stack.Stack, b *browser.Browser, identity string, encrypted ...bool) {
+func publishes(ctx context.Context, t *testing.T, s *stack.Stack, b *browser.Browser, identity string,
+	encrypted ...bool) {
 	t.Helper()
 
 	for _, on := range encrypted {

@@ -115,7 +115,8 @@ func (s *Stack) createQueue(ctx context.Context, tree *template.Template, given 
 	return url, read.Attributes[string(types.QueueAttributeNameQueueArn)], nil
 }
 
-// functionEnv and deployedRecorderEnv are the environments that the template gives the two programs, but for what is not here.
+// functionEnv and deployedRecorderEnv are the environments that the template gives the two programs, but for what is not
+// here.
 func (s *Stack) functionEnv() ([]string, error) {
 	properties, err := s.deployed.Properties("ApiFunction")
 	if err != nil {

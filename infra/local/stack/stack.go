@@ -93,7 +93,8 @@ type Stack struct {
 
 // Start brings everything up but the recorders. Stop must follow even if it fails.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	return start(ctx, o, (*Stack).startSQS, (*Stack).startS3, (*Stack).startSecret, (*Stack).startAPI, (*Stack).startLiveKit)
+	return start(ctx, o, (*Stack).startSQS, (*Stack).startS3, (*Stack).startSecret, (*Stack).startAPI,
+		(*Stack).startLiveKit)
 }
 
 // StartStorage brings up SQS and S3 only. Stop must follow even if it fails.
@@ -251,7 +252,8 @@ func (s *Stack) recorderEnv(name string, env ...string) ([]string, error) {
 
 // RunRecorder runs a recorder that ends by itself, with arguments, and returns what it prints. Name is that of its
 // scratch directory. Any number may run at once.
-func (s *Stack) RunRecorder(ctx context.Context, name string, args []string, env ...string) (printed []byte, err error) {
+func (s *Stack) RunRecorder(ctx context.Context, name string, args []string, env ...string) (
+	printed []byte, err error) {
 	environment, err := s.recorderEnv(name, env...)
 	if err != nil {
 		return nil, err
